@@ -1,0 +1,166 @@
+"""Configuration files: read once, decoded strictly, and every fault told with its line.
+
+Each room has a frozen struct with its own settings beside the code that they feed; this module
+turns one section of a TOML file into such a struct. A key that nobody knows is an error, because a
+misspelt setting that is silently ignored is found in an outage.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from .errors import ConfigError
+
+Section = TypeVar("Section", bound=msgspec.Struct)
+
+# Every section that any room reads: an unknown one is refused whoever opens the file.
+SECTIONS = ("registry", "client", "server", "storage", "log", "services", "up")
+
+_LINE = re.compile(r"\A(.*) \(at line (\d+), column \d+\)\Z", re.DOTALL)
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The base of a section: frozen, by keyword, no unknown key."""
+
+
+class ConfigFile:
+    """One parsed file.
+
+    Attributes:
+        path: where it was read from, or None for the embedded defaults.
+        folder: what relative paths in it are relative to.
+    """
+
+    def __init__(self, text: str = "", path: Path | None = None) -> None:
+        """Parse a file's text.
+
+        Args:
+            text: TOML.
+            path: where it came from; None for the embedded defaults.
+
+        Raises:
+            ConfigError: no valid TOML, or an unknown section.
+        """
+        self.path = path
+        self.folder = path.parent.resolve() if path else Path.cwd()
+        self._text = text
+        try:
+            self._sections: dict[str, Any] = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            parts = _LINE.match(str(error))
+            line, what = (int(parts[2]), parts[1]) if parts else (1, str(error))
+            raise self._error(line, f"not valid TOML: {what}") from None
+        for name in self._sections:
+            if name not in SECTIONS:
+                line = self._line_of((), name)
+                raise self._error(line, f"unknown section [{name}]{_hint(name, SECTIONS)}")
+
+    def section(self, name: str, kind: type[Section]) -> Section:
+        """Decode one section.
+
+        Args:
+            name: one of `SECTIONS`.
+            kind: the struct to make of it; its defaults stand in for what is absent.
+
+        Raises:
+            ConfigError: an unknown key, a wrong type or a value out of range; with its line.
+        """
+        return self._decode((name,), self._sections.get(name, {}), kind)
+
+    def table(self, name: str, kind: type[Section]) -> dict[str, Section]:
+        """Decode a section whose keys are names of the user's own, such as ``[services.hello]``.
+
+        Args:
+            name: one of `SECTIONS`.
+            kind: the struct to make of each value.
+
+        Raises:
+            ConfigError: as `section`.
+        """
+        values = self._sections.get(name, {})
+        if not isinstance(values, dict):
+            raise self._error(self._line_of((), name), f"{name} must be a table")
+        return {key: self._decode((name, key), value, kind) for key, value in values.items()}
+
+    def _decode(self, place: tuple[str, ...], value: Any, kind: type[Section]) -> Section:
+        try:
+            return msgspec.convert(value, kind)
+        except msgspec.ValidationError as error:
+            what, _, where = str(error).partition(" - at `$")
+            inner = re.findall(r"\.([A-Za-z0-9_-]+)", where.rstrip("`"))
+            keys = (*place, *inner)
+            if found := re.match(r"Object contains unknown field `(.*)`", what):
+                line = self._line_of(keys, found[1])
+                known = [field.encode_name for field in msgspec.structs.fields(_at(kind, inner))]
+                text = f"unknown key {found[1]!r} in [{'.'.join(keys)}]{_hint(found[1], known)}"
+            else:
+                line = self._line_of(keys[:-1], keys[-1])
+                text = f"{'.'.join(keys)}: {what}"
+            raise self._error(line, text) from None
+
+    def _error(self, line: int, text: str) -> ConfigError:
+        where = self.path if self.path is not None else "the built-in configuration"
+        return ConfigError(f"{where}, line {line}: {text}")
+
+    def _line_of(self, section: tuple[str, ...], key: str) -> int:
+        """The line on which a key, or the header of a section, stands; 1 when it is not found."""
+        inside: tuple[str, ...] = ()
+        quoted = re.compile(rf"""\s*["']?{re.escape(key)}["']?\s*[=.]""")
+        fallback = 1
+        for number, line in enumerate(self._text.splitlines(), 1):
+            if header := re.match(r"\s*\[+\s*([^\]]+?)\s*\]", line):
+                inside = tuple(part.strip(" \"'") for part in header[1].split("."))
+                if inside == (*section, key):
+                    return number
+                if inside == section:
+                    fallback = number
+            elif inside == section and quoted.match(line):
+                return number
+        return fallback
+
+
+def _at(kind: Any, keys: list[str]) -> Any:
+    """The struct type found by following field names, or map values, from a struct type."""
+    for key in keys:
+        if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+            fields = {field.encode_name: field.type for field in msgspec.structs.fields(kind)}
+            kind = fields[key]
+        else:
+            kind = kind.__args__[1]
+    return kind
+
+
+def _hint(name: str, known: Any) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    return f"; known are: {', '.join(sorted(known))}"
+
+
+def read_config(path: str | Path | None) -> ConfigFile:
+    """Read a configuration file.
+
+    Args:
+        path: the file, or None for the embedded defaults.
+
+    Raises:
+        ConfigError: the file cannot be read or is not valid.
+    """
+    if path is None:
+        return ConfigFile()
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(
+            f"{path}: cannot be read ({error.strerror}); give another file with --config"
+        ) from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: is not UTF-8 text") from None
+    return ConfigFile(text, path)

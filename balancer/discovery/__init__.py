@@ -1,0 +1,16 @@
+"""Who exists: registries by URL, each behind the same interface."""
+
+from .folder import FolderRegistry
+from .interface import Lease, Listener, Registry
+from .open import RegistrySettings, open_registry
+from .static import StaticRegistry
+
+__all__ = [
+    "FolderRegistry",
+    "Lease",
+    "Listener",
+    "Registry",
+    "RegistrySettings",
+    "StaticRegistry",
+    "open_registry",
+]

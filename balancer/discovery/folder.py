@@ -1,0 +1,244 @@
+"""Leases in a folder: a registry without a server, for all processes of one machine.
+
+Each replica keeps a file ``SERVICE/REPLICA.PID.json`` under a lock. The kernel drops the lock when
+the process dies, however it dies, so a file that can be locked by somebody else is a dead
+replica's: no time to live, no heart-beat. A file gets its name only when it is whole and locked, so
+a reader never sees half an entry. Readers look ten times a second; a change is seen within 200 ms.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+from twisted.logger import Logger
+
+from ..clock import Clock
+from ..errors import RegistryError
+from ..values import Endpoint
+from .interface import Lease, Listener
+
+# Time between two looks (seconds): half of the promised 200 ms.
+LOOK_S = 0.1
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}").fullmatch
+_log = Logger()
+
+
+class _FolderLease:
+    """An entry that this process holds."""
+
+    def __init__(self, path: Path, descriptor: int) -> None:
+        self._path = path
+        self._descriptor: int | None = descriptor
+
+    def withdraw(self) -> None:
+        if self._descriptor is not None:
+            # First the name, while the lock still keeps others from taking it for a dead one's.
+            self._path.unlink(missing_ok=True)
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+class _Entry:
+    """A file that this process reads: kept open, so that a look is one system call."""
+
+    __slots__ = ("descriptor", "endpoint", "inode")
+
+    def __init__(self, descriptor: int, inode: int, endpoint: Endpoint) -> None:
+        self.descriptor = descriptor
+        self.inode = inode
+        self.endpoint = endpoint
+
+
+class FolderRegistry:
+    """See the module."""
+
+    def __init__(self, folder: Path, clock: Clock) -> None:
+        """Use a folder, which need not exist yet.
+
+        Args:
+            folder: one for the whole mesh of a machine.
+            clock: when to look again.
+        """
+        self._folder = folder
+        self._clock = clock
+        self._entries: dict[Path, _Entry] = {}
+        self._refused: set[tuple[Path, int]] = set()
+        self._listeners: dict[str, list[Listener]] = {}
+        self._known: dict[str, list[Endpoint]] = {}
+        self._looked_at = clock.seconds()
+        self._closed = False
+
+    def watch(self, service: str, listener: Listener) -> Callable[[], None]:
+        """Follow a service; the first look is taken at once."""
+        first = not self._listeners
+        listeners = self._listeners.setdefault(service, [])
+        if not listeners:
+            self._known[service] = self._look(service)
+        listeners.append(listener)
+        listener(self._known[service])
+        if first:
+            self._schedule()
+
+        def end() -> None:
+            if listener in listeners:
+                listeners.remove(listener)
+            if not listeners:
+                self._listeners.pop(service, None)
+
+        return end
+
+    def endpoints(self) -> list[Endpoint]:
+        """Look at every service now."""
+        try:
+            services = sorted(path.name for path in self._folder.iterdir() if path.is_dir())
+        except OSError:
+            return []
+        return [endpoint for service in services for endpoint in self._look(service)]
+
+    def announce(self, endpoint: Endpoint) -> Lease:
+        """Enter a replica until it withdraws or dies.
+
+        Raises:
+            RegistryError: a bad name, a living replica of that name, or a folder that cannot be
+                written.
+        """
+        if not _NAME(endpoint.service) or not _NAME(endpoint.replica):
+            raise RegistryError(
+                f"replica name {endpoint.replica!r}: use letters, digits, '.', '_' and '-'"
+            )
+        folder = self._folder / endpoint.service
+        # With the process's number no living replica takes over a dead one's file name, so whoever
+        # clears a dead file away cannot hit a living one.
+        path = folder / f"{endpoint.replica}.{os.getpid()}.json"
+        draft = folder / f".{path.name}"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            for other in folder.glob(f"{endpoint.replica}.*.json"):
+                self._check_dead(other, endpoint.replica)
+            descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o644)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            os.write(descriptor, msgspec.json.encode(endpoint))
+            draft.rename(path)
+        except OSError as error:
+            raise RegistryError(
+                f"the registry folder {folder} cannot be written ({error.strerror}); "
+                "give another with [registry] url"
+            ) from None
+        return _FolderLease(path, descriptor)
+
+    def age_s(self) -> float:
+        """Seconds since the last look."""
+        return self._clock.seconds() - self._looked_at
+
+    def close(self) -> None:
+        """Look no more."""
+        self._closed = True
+        self._listeners.clear()
+        for path in list(self._entries):
+            self._forget(path)
+
+    def _check_dead(self, path: Path, replica: str) -> None:
+        if path.stem.rpartition(".")[0] != replica:
+            return
+        try:
+            descriptor = os.open(path, os.O_RDONLY)
+        except FileNotFoundError:
+            return
+        try:
+            if not _is_dead(descriptor):
+                raise RegistryError(
+                    f"a living replica is already announced as {replica}; "
+                    "give this one another name with --name"
+                )
+        finally:
+            os.close(descriptor)
+
+    def _schedule(self) -> None:
+        self._clock.callLater(LOOK_S, self._look_again)
+
+    def _look_again(self) -> None:
+        if self._closed or not self._listeners:
+            return
+        self._schedule()
+        for service, listeners in list(self._listeners.items()):
+            found = self._look(service)
+            if found != self._known.get(service):
+                self._known[service] = found
+                for listener in list(listeners):
+                    listener(found)
+
+    def _look(self, service: str) -> list[Endpoint]:
+        """The living replicas of one service, by name."""
+        self._looked_at = self._clock.seconds()
+        folder = self._folder / service
+        seen: set[Path] = set()
+        try:
+            with os.scandir(folder) as scan:
+                for item in scan:
+                    if item.name.endswith(".json") and not item.name.startswith("."):
+                        path = folder / item.name
+                        if self._is_living(path, item.inode()):
+                            seen.add(path)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            # What was known last is still the best guess: stale beats down.
+            _log.warn("the registry folder cannot be read: {error}", error=error)
+            return self._known.get(service, [])
+        for path in [p for p in self._entries if p.parent == folder and p not in seen]:
+            self._forget(path)
+        return [self._entries[path].endpoint for path in sorted(seen)]
+
+    def _is_living(self, path: Path, inode: int) -> bool:
+        entry = self._entries.get(path)
+        if entry is None or entry.inode != inode:
+            self._forget(path)
+            entry = self._open(path, inode)
+            if entry is None:
+                return False
+            self._entries[path] = entry
+        if not _is_dead(entry.descriptor):
+            return True
+        self._forget(path)
+        with suppress(OSError):  # somebody else cleared it away, or the folder is not ours to clean
+            path.unlink()
+        return False
+
+    def _open(self, path: Path, inode: int) -> _Entry | None:
+        try:
+            descriptor = os.open(path, os.O_RDONLY)
+        except OSError:
+            return None
+        try:
+            endpoint = msgspec.json.decode(os.pread(descriptor, 65_536, 0), type=Endpoint)
+        except (OSError, msgspec.DecodeError) as error:
+            os.close(descriptor)
+            if (path, inode) not in self._refused:
+                self._refused.add((path, inode))
+                _log.warn(
+                    "{path} is no replica's entry and is ignored: {error}", path=path, error=error
+                )
+            return None
+        return _Entry(descriptor, inode, endpoint)
+
+    def _forget(self, path: Path) -> None:
+        entry = self._entries.pop(path, None)
+        if entry is not None:
+            os.close(entry.descriptor)
+
+
+def _is_dead(descriptor: int) -> bool:
+    """Whether nobody holds the file's lock; a shared lock is taken and given back to find out."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    fcntl.flock(descriptor, fcntl.LOCK_UN)
+    return True

@@ -1,0 +1,80 @@
+"""A registry that is written down: addresses from the configuration, always the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..errors import ConfigError, RegistryError
+from ..values import Endpoint
+from .interface import Lease, Listener
+
+
+def parse_static(text: str) -> list[Endpoint]:
+    """Read ``users=127.0.0.1:8001|127.0.0.1:8002,products=...``.
+
+    Args:
+        text: services separated by commas, the addresses of each by "|".
+
+    Raises:
+        ConfigError: it reads otherwise.
+    """
+    endpoints = []
+    for part in filter(None, text.split(",")):
+        service, separator, addresses = part.strip().partition("=")
+        if not separator or not service or not addresses:
+            raise ConfigError(
+                f"static registry: {part!r} is not service=host:port|host:port, "
+                "such as static:users=127.0.0.1:8001|127.0.0.1:8002"
+            )
+        for number, address in enumerate(addresses.split("|"), 1):
+            host, _, port = address.strip().rpartition(":")
+            if not host or not port.isdigit() or not 0 < int(port) < 65536:
+                raise ConfigError(f"static registry: {address!r} is not host:port")
+            endpoints.append(
+                Endpoint(service=service, replica=f"{service}-{number}", address=address.strip())
+            )
+    return endpoints
+
+
+class StaticRegistry:
+    """See the module."""
+
+    def __init__(self, endpoints: list[Endpoint]) -> None:
+        """Take the endpoints of all services."""
+        self._endpoints = endpoints
+
+    def watch(self, service: str, listener: Listener) -> Callable[[], None]:
+        """Tell the listener once: nothing changes here."""
+        listener([endpoint for endpoint in self._endpoints if endpoint.service == service])
+        return lambda: None
+
+    def endpoints(self) -> list[Endpoint]:
+        """All that was written down."""
+        return list(self._endpoints)
+
+    def announce(self, endpoint: Endpoint) -> Lease:
+        """Check that a replica listens where callers will look for it.
+
+        Raises:
+            RegistryError: its address is not written down, so nobody would call it.
+        """
+        known = [e.address for e in self._endpoints if e.service == endpoint.service]
+        if endpoint.address not in known:
+            raise RegistryError(
+                f"{endpoint.replica} listens on {endpoint.address}, and the static registry knows "
+                f"{endpoint.service} only at {', '.join(known) or 'no address'}; "
+                "listen there with --listen, or use a registry that replicas enter themselves"
+            )
+        return _NoLease()
+
+    def age_s(self) -> float:
+        """Never old."""
+        return 0.0
+
+    def close(self) -> None:
+        """Nothing to end."""
+
+
+class _NoLease:
+    def withdraw(self) -> None:
+        pass

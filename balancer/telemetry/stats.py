@@ -1,0 +1,41 @@
+"""What a caller counts of the calls that it makes to one service."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from .histogram import Histogram
+
+
+class CallStats:
+    """Counters of one service as this process calls it.
+
+    Attributes:
+        service: the service's name.
+        calls: ended calls.
+        attempts: begun attempts; those beyond ``calls`` are retries.
+        failures: ended calls without the service's own answer, by the error's kind.
+        rejected: ended calls that the service refused with its own 4xx.
+        latency_s: from the call to its end, in seconds.
+        health: changes of health by name: "ejected", "restored", "kept".
+    """
+
+    __slots__ = (
+        "attempts",
+        "calls",
+        "failures",
+        "health",
+        "latency_s",
+        "rejected",
+        "service",
+    )
+
+    def __init__(self, service: str) -> None:
+        """Begin at nought."""
+        self.service = service
+        self.calls = 0
+        self.attempts = 0
+        self.failures: Counter[str] = Counter()
+        self.rejected = 0
+        self.latency_s = Histogram()
+        self.health: Counter[str] = Counter()

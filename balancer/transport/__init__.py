@@ -1,0 +1,21 @@
+"""Sockets: pools of connections, transports that write at once, the clock and the sweep."""
+
+from ..clock import Clock, MonotonicClock
+from .channel import Attempt, Channel
+from .optimistic import OptimisticPort, listen
+from .pool import Pool, PoolSettings, split_address
+from .sweep import Sweep, Timed
+
+__all__ = [
+    "Attempt",
+    "Channel",
+    "Clock",
+    "MonotonicClock",
+    "OptimisticPort",
+    "Pool",
+    "PoolSettings",
+    "Sweep",
+    "Timed",
+    "listen",
+    "split_address",
+]

@@ -1,0 +1,108 @@
+"""Deadlines by the thousand: one coarse sweep instead of a delayed call each.
+
+A delayed call that is nearly always cancelled costs 1 to 2 microseconds a request. Here entries lie
+in buckets of a few milliseconds; a tick looks only at the buckets that are due. An entry fires at
+its instant or at most one tick later, never before.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from twisted.logger import Logger
+
+from ..clock import Clock
+
+# Width of a bucket and time between ticks (seconds): a deadline of 250 ms is then at most 4 % late.
+TICK_S = 0.01
+
+_log = Logger()
+
+
+class Timed(Protocol):
+    """What lies in a sweep.
+
+    Attributes:
+        due: its bucket, kept by the sweep; 0 while it lies in none.
+    """
+
+    due: int
+
+    def expired(self, now: float) -> None:
+        """Its instant has come; it no longer lies in the sweep."""
+
+
+class Sweep:
+    """Keeps entries until their instant."""
+
+    __slots__ = ("_buckets", "_clock", "_running", "_swept", "_tick_s")
+
+    def __init__(self, clock: Clock, tick_s: float = TICK_S) -> None:
+        """Begin empty; the clock is used only while there are entries.
+
+        Args:
+            clock: monotonic.
+            tick_s: width of a bucket in seconds.
+        """
+        self._clock = clock
+        self._tick_s = tick_s
+        # Bucket b holds what is due in (b - 1, b] ticks. A dict serves as an ordered set.
+        self._buckets: dict[int, dict[Timed, None]] = {}
+        self._running = False
+        self._swept = 0
+
+    def add(self, entry: Timed, instant: float) -> None:
+        """Have an entry told at an instant; it must not lie in a sweep already.
+
+        Args:
+            entry: what to tell.
+            instant: in the clock's seconds.
+        """
+        due = int(instant / self._tick_s) + 1
+        if due <= self._swept:
+            due = self._swept + 1
+        entry.due = due
+        bucket = self._buckets.get(due)
+        if bucket is None:
+            self._buckets[due] = {entry: None}
+        else:
+            bucket[entry] = None
+        if not self._running:
+            self._start()
+
+    def remove(self, entry: Timed) -> None:
+        """Forget an entry; harmless when it lies in none."""
+        bucket = self._buckets.get(entry.due)
+        if bucket is not None:
+            bucket.pop(entry, None)
+        entry.due = 0
+
+    def _start(self) -> None:
+        self._running = True
+        self._swept = int(self._clock.seconds() / self._tick_s)
+        self._clock.callLater(self._tick_s, self._tick)
+
+    def _tick(self) -> None:
+        now = self._clock.seconds()
+        upto = int(now / self._tick_s)
+        buckets = self._buckets
+        if upto - self._swept > len(buckets):
+            due = sorted(bucket for bucket in buckets if bucket <= upto)
+        else:
+            due = [bucket for bucket in range(self._swept + 1, upto + 1) if bucket in buckets]
+        self._swept = max(upto, self._swept)
+        if buckets:
+            # Before the entries are told: one that raises must not stop the sweep.
+            self._clock.callLater(self._tick_s, self._tick)
+        else:
+            self._running = False
+        for number in due:
+            for entry in list(buckets[number]):
+                # An earlier one may have removed this one.
+                if entry.due == number:
+                    entry.due = 0
+                    try:
+                        entry.expired(now)
+                    except Exception:  # noqa: BLE001 - one entry must not cost the others
+                        _log.failure("an entry failed when its instant came")
+            del buckets[number]

@@ -1,0 +1,73 @@
+"""The mesh's own headers, written and read.
+
+Plain HTTP with a few more fields: whoever does not know them loses nothing but the comfort.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class LoadReport(msgspec.Struct, frozen=True):
+    """What a replica says of itself on every answer, as ``Mesh-Load``.
+
+    The form is a dictionary of RFC 8941, so that any structured-field parser reads it:
+    ``in-flight=3, latency-ms=1.25, age-s=86400, draining``.
+
+    Attributes:
+        in_flight: requests in it now.
+        latency_ms: how long requests took of late at about that load.
+        age_s: since it started.
+        draining: whether it is leaving: finish what is there, send nothing new.
+    """
+
+    in_flight: int = 0
+    latency_ms: float = 0.0
+    age_s: int = 0
+    draining: bool = False
+
+
+DRAINING = b"draining"
+
+
+def format_load(load: LoadReport) -> bytes:
+    """Write a ``Mesh-Load`` value."""
+    text = f"in-flight={load.in_flight}, latency-ms={load.latency_ms:.3f}, age-s={load.age_s}"
+    return (f"{text}, draining" if load.draining else text).encode("ascii")
+
+
+def parse_load(value: bytes) -> LoadReport | None:
+    """Read a ``Mesh-Load`` value.
+
+    Returns:
+        None when it cannot be understood: load is advice, and bad advice is ignored.
+    """
+    found: dict[bytes, bytes] = {}
+    for item in value.split(b","):
+        key, _, text = item.strip().partition(b"=")
+        found[key] = text
+    try:
+        return LoadReport(
+            in_flight=int(found.get(b"in-flight", b"0")),
+            latency_ms=float(found.get(b"latency-ms", b"0")),
+            age_s=int(found.get(b"age-s", b"0")),
+            draining=found.get(DRAINING, b"?0") in (b"", b"?1"),
+        )
+    except ValueError:
+        return None
+
+
+def format_deadline(left_s: float) -> int:
+    """The ``Mesh-Deadline`` of a call: whole milliseconds left, at least 1."""
+    return max(1, int(left_s * 1000))
+
+
+def parse_deadline(value: bytes) -> float | None:
+    """Read a ``Mesh-Deadline``.
+
+    Returns:
+        Seconds left, or None when the value is not a whole number of at most 9 digits.
+    """
+    if not value.isdigit() or len(value) > 9:
+        return None
+    return int(value) / 1000

@@ -1,0 +1,248 @@
+"""The server's side of HTTP/1.1: bytes in, checked requests out.
+
+llhttp (through httptools) does the grammar; this adds the limits and the checks that it leaves out.
+Sans-IO: it neither reads nor writes, and after a `BadMessage` it takes nothing more.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import httptools
+
+from .fields import BadMessage, check_framing, check_host, check_trailer, collect_fields
+from .limits import WireLimits
+
+# What chunked framing may cost beyond the body (bytes): a fixed part for extensions and trailers
+# and a part for each chunk, whose own line is at most some 20 bytes.
+_CHUNK_OVERHEAD = 16_384
+_EACH_CHUNK = 32
+
+
+class IncomingRequest:
+    """A checked request.
+
+    Attributes:
+        method: such as b"GET".
+        path: the target before "?", still quoted; absolute form is reduced to its path.
+        query: the target after "?", or b"".
+        headers: by lower-case name.
+        body: raw; complete when the request leaves the parser.
+        keep_alive: whether the connection may carry another request.
+        route: for whoever routes the head: kept until the request is whole.
+    """
+
+    __slots__ = ("body", "headers", "keep_alive", "method", "path", "query", "route")
+
+    def __init__(
+        self, method: bytes, path: bytes, query: bytes, headers: dict[bytes, bytes]
+    ) -> None:
+        """Begin a request with an empty body on a connection that is kept."""
+        self.method = method
+        self.path = path
+        self.query = query
+        self.headers = headers
+        self.body = b""
+        self.keep_alive = True
+        self.route: Any = None
+
+
+class RequestParser:
+    """Parses the requests of one connection.
+
+    Attributes:
+        requests: whole requests not yet taken, oldest first.
+        in_head: whether a head has begun and is not whole.
+        in_body: whether a body has begun and is not whole.
+        wants_continue: whether the peer waits for "100 Continue" before it sends the body.
+    """
+
+    __slots__ = (
+        "_body_limit",
+        "_chunks",
+        "_fed",
+        "_head_limit",
+        "_host",
+        "_limits",
+        "_on_head",
+        "_pairs",
+        "_parser",
+        "_parts",
+        "_received",
+        "_request",
+        "_target",
+        "_upgraded",
+        "in_body",
+        "in_head",
+        "requests",
+        "wants_continue",
+    )
+
+    def __init__(
+        self, limits: WireLimits, on_head: Callable[[IncomingRequest], int | None]
+    ) -> None:
+        """Begin a connection.
+
+        Args:
+            limits: what is taken in.
+            on_head: called with each head before its body: it may set ``route`` and returns the
+                greatest body in bytes (None: the general limit); a BadMessage that it raises
+                refuses the request.
+        """
+        self._limits = limits
+        self._head_limit = limits.request_line_bytes + limits.header_bytes
+        self._on_head = on_head
+        self.requests: deque[IncomingRequest] = deque()
+        self.in_head = False
+        self.in_body = False
+        self.wants_continue = False
+        self._host = b""
+        self._pairs: list[tuple[bytes, bytes]] = []
+        self._target = b""
+        self._request: IncomingRequest | None = None
+        self._parts: list[bytes] = []
+        self._received = 0
+        self._body_limit = 0
+        self._chunks = 0
+        self._fed = 0
+        self._upgraded = False
+        self._parser = httptools.HttpRequestParser(self)
+
+    def feed(self, data: bytes) -> None:
+        """Take in what was received; whole requests are appended to ``requests``.
+
+        Args:
+            data: any piece of the stream.
+
+        Raises:
+            BadMessage: the stream is refused from here on; earlier whole requests stand.
+        """
+        if self._upgraded:
+            return  # the request before it is the connection's last
+        self._fed += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            # The protocol it asks for is never spoken here: it is answered as it stands, and what
+            # follows cannot be told from HTTP, so the connection ends after it.
+            self._upgraded = True
+            if self.requests:
+                self.requests[-1].keep_alive = False
+            return
+        except httptools.HttpParserError as error:
+            cause = error.__context__
+            if isinstance(cause, BadMessage):
+                raise cause from None
+            raise BadMessage(400, f"This is not valid HTTP/1.1: {error}.") from None
+        if self.in_body:
+            overhead = self._fed - self._received
+            if overhead > self._head_limit + _CHUNK_OVERHEAD + _EACH_CHUNK * self._chunks:
+                raise BadMessage(400, "The body's chunk extensions are too long.")
+        elif self.in_head and self._fed > self._head_limit:
+            # A head that is still growing; one that is whole was measured to the byte.
+            raise BadMessage(431, f"The request's head is over {self._head_limit} bytes.")
+
+    # What httptools calls.
+
+    def on_message_begin(self) -> None:
+        """Begin a head; the piece of stream in which it begins is not counted against it."""
+        self.in_head = True
+        self._fed = 0
+
+    def on_url(self, data: bytes) -> None:
+        """Take a piece of the target."""
+        self._target += data
+        if len(self._target) > self._limits.request_line_bytes:
+            raise BadMessage(
+                414, f"The request line is over {self._limits.request_line_bytes} bytes."
+            )
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header field, or a trailer."""
+        if self._request is not None:
+            check_trailer(name)
+            return
+        self._pairs.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        """Check the head."""
+        pairs = self._pairs
+        limits = self._limits
+        if len(pairs) > limits.header_count:
+            raise BadMessage(431, f"There are more than {limits.header_count} header fields.")
+        fields = collect_fields(pairs)
+        size = sum(len(name) + len(value) for name, value in pairs) + 4 * len(pairs)
+        if size > limits.header_bytes:
+            raise BadMessage(431, f"The header fields are over {limits.header_bytes} bytes.")
+        version = self._parser.get_http_version()
+        if version != "1.1" and version != "1.0":  # noqa: PLR1714 - this is on the hot path
+            raise BadMessage(505, f"HTTP/{version} is not spoken here; use HTTP/1.1.")
+        host = fields.get(b"host")
+        if host is None:
+            if version == "1.1":
+                raise BadMessage(400, "The Host header is missing.")
+        elif host != self._host:
+            check_host(host)
+            self._host = host
+        chunked = b"transfer-encoding" in fields
+        if chunked:
+            check_framing(fields, version)
+        path, query = _split(self._target)
+        request = IncomingRequest(self._parser.get_method(), path, query, fields)
+        request.keep_alive = version == "1.1" and self._parser.should_keep_alive()
+        limit = self._on_head(request)
+        self._body_limit = limits.body_bytes if limit is None else limit
+        length = fields.get(b"content-length")
+        if length is not None and int(length) > self._body_limit:
+            raise BadMessage(413, f"The body is over the limit of {self._body_limit} bytes.")
+        if b"expect" in fields:
+            self._expect(fields[b"expect"], version)
+        self._request = request
+        self.in_head = False
+        self.in_body = True
+
+    def _expect(self, value: bytes, version: str) -> None:
+        if value.lower() != b"100-continue":
+            raise BadMessage(417, "The only expectation understood here is 100-continue.")
+        self.wants_continue = version == "1.1"
+
+    def on_chunk_header(self) -> None:
+        """Count a chunk."""
+        self._chunks += 1
+
+    def on_body(self, data: bytes) -> None:
+        """Take a piece of the body."""
+        self.wants_continue = False
+        self._received += len(data)
+        if self._received > self._body_limit:
+            raise BadMessage(413, f"The body is over the limit of {self._body_limit} bytes.")
+        self._parts.append(data)
+
+    def on_message_complete(self) -> None:
+        """Hand the whole request out and begin anew."""
+        request = self._request
+        assert request is not None
+        if self._parts:
+            request.body = b"".join(self._parts)
+            self._parts = []
+            self._received = 0
+        self.requests.append(request)
+        self._request = None
+        self._pairs = []
+        self._target = b""
+        self._chunks = 0
+        self.in_body = False
+        self.wants_continue = False
+
+
+def _split(target: bytes) -> tuple[bytes, bytes]:
+    """Path and query of a target in any of its forms."""
+    if not target.startswith(b"/"):
+        scheme, separator, rest = target.partition(b"://")
+        if separator and scheme.lower() in (b"http", b"https"):
+            _, slash, rest = rest.partition(b"/")
+            target = slash + rest or b"/"
+    path, _, query = target.partition(b"?")
+    return path, query

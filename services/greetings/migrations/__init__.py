@@ -1,0 +1,1 @@
+"""How the tables of greetings came to be, a revision a file."""

@@ -1,0 +1,133 @@
+"""What may be sent, and what state a greeting is in.
+
+Pure: the time of day is an argument, and nothing is looked up. Refusals name the field and never
+its value, which is personal.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from datetime import datetime
+from typing import Literal
+
+from email_validator import EmailNotValidError, validate_email
+from msgspec.structs import replace
+
+from clients.greetings import Card, Recipient, SendGreeting
+from clients.products import Product
+
+from ..kit import Problem
+from .stored import StoredCard
+
+State = Literal["scheduled", "sent", "cancelled"]
+
+_LONGEST_NAME = 200
+_LONGEST_MESSAGE = 2000
+
+
+def invalid(field: str, why: str) -> Problem:
+    """The refusal of a field's value.
+
+    Args:
+        field: the request's field.
+        why: what it must be, without the value.
+    """
+    return Problem(422, "invalid", detail=f"{field} {why}", field=field)
+
+
+def clean(request: SendGreeting, now: datetime) -> SendGreeting:
+    """Bring a greeting to the form in which it is kept.
+
+    Raises:
+        Problem: 422 invalid: a recipient or the message is none, or it is due in the past.
+    """
+    if request.deliver_at is not None and request.deliver_at <= now:
+        raise invalid("deliver_at", "is in the past; leave it out to send at once.")
+    cleaned = [
+        Recipient(
+            name=_clean_line(recipient.name, f"recipients[{index}].name"),
+            email=_clean_email(recipient.email, f"recipients[{index}].email"),
+        )
+        for index, recipient in enumerate(request.recipients)
+    ]
+    addresses = [recipient.email.casefold() for recipient in cleaned]
+    for index, address in enumerate(addresses):
+        if addresses.index(address) != index:
+            raise invalid(f"recipients[{index}].email", "is that of a recipient before it.")
+    return replace(request, recipients=cleaned, message=_clean_message(request.message))
+
+
+def _clean_line(name: str, field: str) -> str:
+    name = " ".join(unicodedata.normalize("NFC", name).split())
+    if not name:
+        raise invalid(field, "is blank.")
+    if any(unicodedata.category(letter) == "Cc" for letter in name):
+        raise invalid(field, "has control characters in it.")
+    # Composing can lengthen a few rare letters, and callers hold answers to the contract's limit.
+    if len(name) > _LONGEST_NAME:
+        raise invalid(field, f"is longer than {_LONGEST_NAME} letters.")
+    return name
+
+
+def _clean_email(email: str, field: str) -> str:
+    try:
+        return validate_email(
+            email, check_deliverability=False, strict=True, allow_smtputf8=False
+        ).normalized
+    except EmailNotValidError:
+        # The library's own words quote the address.
+        raise invalid(field, "is not an e-mail address; write it as name@example.com.") from None
+
+
+def _clean_message(message: str) -> str:
+    message = unicodedata.normalize("NFC", message.replace("\r\n", "\n")).strip()
+    if not message:
+        raise invalid("message", "is blank.")
+    if any(unicodedata.category(letter) == "Cc" and letter not in "\n\t" for letter in message):
+        raise invalid("message", "has control characters in it.")
+    if len(message) > _LONGEST_MESSAGE:
+        raise invalid("message", f"is longer than {_LONGEST_MESSAGE} letters.")
+    return message
+
+
+def check_product(product: Product, site: str) -> None:
+    """See that a product may be sent from a site.
+
+    Raises:
+        Problem: 422 invalid: it is retired, or not sold there.
+    """
+    if product.state == "retired":
+        raise invalid("sku", f"{product.sku} is retired; look for another with products.search.")
+    if site not in product.sites:
+        raise invalid("sku", f"{product.sku} is not sold on {site}; see products.search.")
+
+
+def state_of(deliver_at: datetime | None, cancelled_at: datetime | None, now: datetime) -> State:
+    """What a greeting is at a moment; it is sent from the very moment that it is due."""
+    if cancelled_at is not None:
+        return "cancelled"
+    return "sent" if deliver_at is None or deliver_at <= now else "scheduled"
+
+
+def open_card(card: StoredCard | None, now: datetime) -> Card:
+    """Show a card to whoever has its token.
+
+    Raises:
+        Problem: 404 not-found: there is none, or not any more; 409 not-due.
+    """
+    if card is None or card.cancelled_at is not None:
+        # One answer for both: who has the token need not learn that a greeting was taken back.
+        raise Problem(
+            404, "not-found", detail="There is no such card. See that the link is complete."
+        )
+    if state_of(card.deliver_at, card.cancelled_at, now) == "scheduled":
+        raise Problem(
+            409, "not-due", detail="The card is not due yet. Open it when it has been delivered."
+        )
+    return Card(
+        message=card.message,
+        sender_name=card.sender_name,
+        sku=card.sku,
+        site=card.site,
+        sent_at=card.deliver_at or card.created_at,
+    )

@@ -1,0 +1,132 @@
+"""Metrics for Prometheus: our plain counters, put in its form when it asks.
+
+The counters of the data path are plain numbers, because a labelled Prometheus counter costs a
+microsecond an event. This collector reads them once a scrape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+
+from balancer.telemetry import CallStats, Histogram
+
+if TYPE_CHECKING:
+    from clients import Mesh
+
+    from .server import Server
+
+# Every so many of the fine buckets of a caller's histogram becomes one of Prometheus's.
+_EVERY = 8
+
+
+class ReplicaCollector:
+    """Reads the counters of one replica: what it serves and what it calls."""
+
+    def __init__(self, server: Server, mesh: Mesh) -> None:
+        """Take the server's port and the replica's own calls."""
+        self._server = server
+        self._mesh = mesh
+
+    def collect(self) -> Iterable[Metric]:
+        """All metrics as of now."""
+        yield from self._served()
+        stats = self._mesh.stats()
+        if stats:
+            yield from _called(stats)
+
+    def _served(self) -> Iterable[Metric]:
+        server = self._server
+        requests = CounterMetricFamily(
+            "mesh_requests", "Answered requests.", labels=["route", "status"]
+        )
+        latency = HistogramMetricFamily(
+            "mesh_request_seconds", "From the whole request to its answer.", labels=["route"]
+        )
+        named = [(route.name, route.stats) for route in server.site.routes]
+        for name, stats in [*named, ("unrouted", server.unrouted)]:
+            for status, count in sorted(stats.statuses.items()):
+                requests.add_metric([name, str(status)], count)
+            if stats.latency_s.total:
+                _add_histogram(latency, [name], stats.latency_s, 1)
+        yield requests
+        yield latency
+        refused = CounterMetricFamily(
+            "mesh_refused_messages", "Messages that were no usable HTTP.", labels=["status"]
+        )
+        for status, count in sorted(server.bad_messages.items()):
+            refused.add_metric([str(status)], count)
+        yield refused
+        in_flight = server.meter.in_flight
+        yield GaugeMetricFamily("mesh_requests_in_flight", "Begun, not answered.", in_flight)
+        yield GaugeMetricFamily("mesh_connections", "Open connections.", server.connections)
+        leaving = int(server.draining)
+        yield GaugeMetricFamily("mesh_draining", "1 while the replica is leaving.", leaving)
+
+
+def _called(every: list[CallStats]) -> Iterable[Metric]:
+    calls = CounterMetricFamily("mesh_calls", "Ended calls to a service.", labels=["service"])
+    attempts = CounterMetricFamily(
+        "mesh_attempts", "Attempts; those beyond the calls are retries.", labels=["service"]
+    )
+    failures = CounterMetricFamily(
+        "mesh_call_failures", "Calls without the service's answer.", labels=["service", "kind"]
+    )
+    rejected = CounterMetricFamily(
+        "mesh_call_rejections", "Calls that ended in a 4xx.", labels=["service"]
+    )
+    health = CounterMetricFamily(
+        "mesh_replica_health", "Changes of health.", labels=["service", "change"]
+    )
+    latency = HistogramMetricFamily(
+        "mesh_call_seconds", "From a call to its end.", labels=["service"]
+    )
+    for stats in every:
+        calls.add_metric([stats.service], stats.calls)
+        attempts.add_metric([stats.service], stats.attempts)
+        rejected.add_metric([stats.service], stats.rejected)
+        for kind, count in sorted(stats.failures.items()):
+            failures.add_metric([stats.service, kind], count)
+        for change, count in sorted(stats.health.items()):
+            health.add_metric([stats.service, change], count)
+        if stats.latency_s.total:
+            _add_histogram(latency, [stats.service], stats.latency_s, _EVERY)
+    return [calls, attempts, failures, rejected, health, latency]
+
+
+def _add_histogram(
+    family: HistogramMetricFamily, labels: list[str], histogram: Histogram, every: int
+) -> None:
+    buckets = []
+    passed = 0
+    for index, bound in enumerate(histogram.bounds):
+        passed += histogram.counts[index]
+        if (index + 1) % every == 0:
+            buckets.append((f"{bound:.6g}", float(passed)))
+    buckets.append(("+Inf", float(histogram.total)))
+    family.add_metric(labels, buckets, histogram.sum)
+
+
+class Exposition:
+    """The text that Prometheus scrapes."""
+
+    def __init__(self, collector: ReplicaCollector) -> None:
+        """Take the replica's counters; the process's own (memory, CPU, files) are added."""
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._registry.register(collector)
+        ProcessCollector(registry=self._registry)
+        PlatformCollector(registry=self._registry)
+
+    def text(self) -> bytes:
+        """All metrics as of now."""
+        return generate_latest(self._registry)

@@ -1,0 +1,277 @@
+"""One connection to the server: requests in order, answers in order, and every wait ends.
+
+Requests are answered one at a time, so answers cannot change places. Reading stops while the
+peer does not read its answers, or has sent more requests than are worth keeping; a peer that is
+slow or silent in any state is cut when that state's time is over.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from twisted.internet import protocol
+from twisted.internet.interfaces import IPushProducer
+from twisted.internet.tcp import Server as TCPServer
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from balancer.wire import BadMessage, IncomingRequest, RequestParser
+
+from ..answer import Answer
+from ..problem import Problem, problem_answer
+from .exchange import Exchange
+
+if TYPE_CHECKING:
+    from .server import Server
+
+# Whole requests kept of one connection before reading stops: what one packet may hold.
+_QUEUED = 16
+# A large piece of stream is parsed in slices of this size (bytes), so that it is not turned into
+# thousands of requests at once.
+_SLICE = 8192
+# After a refusal the peer's further bytes are taken and dropped for this long (seconds) and this
+# much (bytes): closing at once would make its kernel throw our answer away.
+_LINGER_S = 2.0
+_LINGER_BYTES = 1_048_576
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_CLOSE = b"Connection: close\r\n"
+
+
+@implementer(IPushProducer)
+class HttpConnection(protocol.Protocol):
+    """See the module."""
+
+    transport: TCPServer
+
+    def __init__(self, server: Server) -> None:
+        """Begin for a server."""
+        self._server = server
+        self._parser = RequestParser(server.settings.limits, server.route)
+        self._requests = self._parser.requests
+        self._unparsed = b""
+        self._error: BadMessage | None = None
+        self._busy = False
+        self._running = False
+        self._unread = False
+        self._paused = False
+        self._closing = False
+        self._lingered = 0
+        self._partial = False
+        self._state = "head"
+        self._deadline = 0.0
+        self.due = 0
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing of any request is here."""
+        return not (
+            self._busy or self._requests or self._unparsed or self._partial or self._closing
+        )
+
+    def connectionMade(self) -> None:
+        """Begin to wait for the first head."""
+        server = self._server
+        self.transport.setTcpNoDelay(True)
+        if not server.admit(self):
+            self.transport.abortConnection()
+            return
+        self.transport.registerProducer(self, True)
+        self._deadline = server.seconds() + server.settings.header_deadline_s
+        server.slow_sweep.add(self, self._deadline)
+
+    def connectionLost(self, reason: Failure = protocol.connectionDone) -> None:
+        """Forget the connection; a handler that runs may end, its answer goes nowhere."""
+        self._closing = True
+        self._requests.clear()
+        self._server.slow_sweep.remove(self)
+        self._server.forget(self)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Take in a piece of the stream."""
+        if self._closing or self._error is not None:
+            self._lingered += len(data)
+            if self._lingered > _LINGER_BYTES:
+                self.transport.abortConnection()
+            return
+        if self._unparsed:
+            self._unparsed += data
+        elif len(data) <= _SLICE:
+            self._feed(data)
+        else:
+            self._unparsed = data
+        self._go_on()
+
+    def _feed(self, data: bytes) -> None:
+        parser = self._parser
+        try:
+            parser.feed(data)
+        except BadMessage as error:
+            self._error = error
+            self._unparsed = b""
+            return
+        partial = parser.in_head or parser.in_body
+        if partial or self._partial:
+            self._waits_for_more(partial=partial)
+
+    def _waits_for_more(self, *, partial: bool) -> None:
+        """Keep the time of a message of which a part is missing."""
+        settings = self._server.settings
+        self._partial = partial
+        if not partial:
+            return
+        if self._parser.wants_continue and not self._busy and not self._requests:
+            self._parser.wants_continue = False
+            self.transport.write(_CONTINUE)
+        # The head's time runs from its first byte and the body's from the head's end; bytes in
+        # between do not renew them.
+        state = "body" if self._parser.in_body else "head"
+        if self._state != state:
+            self._state = state
+            wait_s = settings.body_deadline_s if state == "body" else settings.header_deadline_s
+            self._set_deadline(self._server.seconds() + wait_s)
+
+    def _set_deadline(self, deadline: float) -> None:
+        """Have `expired` called at an instant, even if it is before the one that was set."""
+        sooner = deadline < self._deadline
+        self._deadline = deadline
+        if sooner and self.due:
+            self._server.slow_sweep.remove(self)
+            self._server.slow_sweep.add(self, deadline)
+
+    def _go_on(self) -> None:
+        """Begin requests as long as none runs and answers are read."""
+        if self._running:
+            return
+        self._running = True
+        requests = self._requests
+        while not self._busy and not self._unread and not self._closing:
+            if requests:
+                self._busy = True
+                Exchange(self._server, self, requests.popleft()).begin()
+            elif self._unparsed:
+                piece, self._unparsed = self._unparsed[:_SLICE], self._unparsed[_SLICE:]
+                self._feed(piece)
+            elif self._error is not None:
+                self._refuse(self._error)
+            else:
+                break
+        self._running = False
+        if self._partial and not self._busy:
+            self._waits_for_more(partial=True)
+        full = self._unread or bool(self._unparsed) or len(requests) > _QUEUED
+        if full != self._paused and not self._closing:
+            self._paused = full
+            if full:
+                self.transport.pauseProducing()
+            else:
+                self.transport.resumeProducing()
+
+    def answer(self, request: IncomingRequest, answer: Answer, now: float) -> None:
+        """Send an answer to the request that runs, and begin the next.
+
+        Args:
+            request: what is answered.
+            answer: what to send.
+            now: monotonic seconds.
+        """
+        self._busy = False
+        if self._closing:
+            return
+        server = self._server
+        keep = request.keep_alive and not server.draining
+        body = answer.body
+        self.transport.write(
+            b"%b%d\r\n%b%b%b\r\n%b"
+            % (
+                answer.head,
+                len(body),
+                answer.extra,
+                server.common_lines(now),
+                b"" if keep else _CLOSE,
+                body if request.method != b"HEAD" else b"",
+            )
+        )
+        if not keep:
+            self._close()
+            return
+        if not self._unread:
+            self._state = "idle"
+            self._deadline = now + server.settings.idle_s
+        if not self._running:
+            self._go_on()
+
+    def _refuse(self, error: BadMessage) -> None:
+        """Answer a message that cannot be used, once, and end the connection."""
+        server = self._server
+        server.refused(error.status)
+        answer = problem_answer(Problem(error.status, "bad-message", detail=error.detail))
+        now = server.seconds()
+        self.transport.write(
+            b"%b%d\r\n%b%b\r\n%b"
+            % (answer.head, len(answer.body), server.common_lines(now), _CLOSE, answer.body)
+        )
+        self._close(linger=True)
+
+    def _close(self, *, linger: bool = False) -> None:
+        self._closing = True
+        self._unparsed = b""
+        self.transport.unregisterProducer()
+        if linger:
+            # Our side is closed when the answer is out; what the peer still sends is dropped.
+            self._paused = False
+            self.transport.resumeProducing()
+            self.transport.loseWriteConnection()
+            self._set_deadline(self._server.seconds() + _LINGER_S)
+        else:
+            self.transport.loseConnection()
+            self._set_deadline(self._server.seconds() + self._server.settings.write_deadline_s)
+
+    def close_idle(self) -> None:
+        """Close now if nothing is here."""
+        if self.idle:
+            self._close()
+
+    def abort(self) -> None:
+        """Close now, whatever is here."""
+        self.transport.abortConnection()
+
+    # What the sweep tells.
+
+    def expired(self, now: float) -> None:
+        """A state's time may be over: end the connection, or come again."""
+        if self._closing or self._unread:
+            over = now >= self._deadline
+        elif self._busy:
+            # The request's own deadline is its exchange's business.
+            over = False
+            self._deadline = max(self._deadline, now + 1.0)
+        else:
+            over = now >= self._deadline
+        if over and (self._closing or self._unread):
+            self.transport.abortConnection()
+            return
+        if over and self._partial:
+            self._refuse(
+                BadMessage(408, f"The request's {self._state} took longer than is allowed here.")
+            )
+        elif over:
+            self._close()
+        self._server.slow_sweep.add(self, self._deadline)
+
+    # What the transport tells: whether the peer reads its answers.
+
+    def pauseProducing(self) -> None:
+        """Answers wait to be read: begin nothing and read nothing."""
+        self._unread = True
+        self._set_deadline(self._server.seconds() + self._server.settings.write_deadline_s)
+        if not self._running:
+            self._go_on()
+
+    def resumeProducing(self) -> None:
+        """The answers are out: go on."""
+        self._unread = False
+        self._deadline = self._server.seconds() + self._server.settings.idle_s
+        self._go_on()
+
+    def stopProducing(self) -> None:
+        """The connection is gone."""

@@ -1,0 +1,141 @@
+"""What a port serves: routes, and the answers for whatever has none."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from typing import Any, Protocol
+
+from balancer.telemetry import Histogram
+from balancer.wire import IncomingRequest
+from clients.contract import PathTemplate
+
+from ..answer import Answer
+from .router import Router
+
+# Upper bounds of the latency metric (seconds): from a cached read to a caller's patience.
+LATENCY_BOUNDS_S = (
+    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025,
+    0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0,
+)  # fmt: skip
+
+
+class RouteStats:
+    """What is counted of one route.
+
+    Attributes:
+        statuses: answers by HTTP status.
+        latency_s: from the whole request to its answer, in seconds.
+    """
+
+    __slots__ = ("latency_s", "statuses")
+
+    def __init__(self) -> None:
+        """Begin at nought."""
+        self.statuses: dict[int, int] = {}
+        self.latency_s = Histogram(LATENCY_BOUNDS_S)
+
+
+class Incoming(Protocol):
+    """What a route needs to know of the request's circumstances.
+
+    Attributes:
+        request: the whole request.
+        values: the raw values of the path's fields.
+        deadline: when the caller stops waiting, in monotonic seconds.
+    """
+
+    request: IncomingRequest
+    values: list[bytes]
+    deadline: float
+
+
+class Route(Protocol):
+    """One method on one path.
+
+    Attributes:
+        name: for metrics, such as "users.fetch".
+        body_limit: greatest body in bytes; None for the general limit.
+        stats: what is counted of it.
+    """
+
+    name: str
+    body_limit: int | None
+    stats: RouteStats
+
+    def begin(self, incoming: Incoming) -> Coroutine[Any, Any, Any]:
+        """Check a request and make the work of answering it; the work is not started.
+
+        Raises:
+            Exception: what `failed` understands.
+        """
+
+    def finish(self, result: Any) -> Answer:
+        """Make the answer of what the work returned."""
+
+
+class Matched:
+    """What routing found for a request, kept from its head to its end.
+
+    Attributes:
+        route: what serves it; None when nothing does.
+        values: the raw values of the path's fields.
+        allowed: the methods that the path has, when the request's is not one of them.
+        arrived: when its head was whole, in monotonic seconds.
+    """
+
+    __slots__ = ("allowed", "arrived", "route", "values")
+
+    def __init__(
+        self, route: Route | None, values: list[bytes], allowed: bytes, arrived: float
+    ) -> None:
+        """See the class for the arguments."""
+        self.route = route
+        self.values = values
+        self.allowed = allowed
+        self.arrived = arrived
+
+
+_NOTHING: list[bytes] = []
+
+
+class Site:
+    """The routes of one port.
+
+    Attributes:
+        routes: all of them, for metrics.
+    """
+
+    def __init__(self) -> None:
+        """Begin without routes."""
+        self._router: Router[Route] = Router()
+        self.routes: list[Route] = []
+
+    def add(self, method: str, path: str | PathTemplate, route: Route) -> None:
+        """Serve a method and path.
+
+        Raises:
+            ValueError: a bad path, or one that is served already.
+        """
+        template = PathTemplate(path) if isinstance(path, str) else path
+        self._router.add(method, template, route)
+        self.routes.append(route)
+
+    def match(self, request: IncomingRequest, now: float) -> int | None:
+        """Route a request by its head, keeping the result in ``request.route``.
+
+        Returns:
+            The greatest body it may have, in bytes; None for the general limit.
+        """
+        found = self._router.find(request.path)
+        if found is None:
+            request.route = Matched(None, _NOTHING, b"", now)
+            return None
+        targets, values = found
+        method = request.method
+        route = targets.get(b"GET" if method == b"HEAD" else method)
+        if route is None:
+            allowed = b", ".join(sorted({*targets, *([b"HEAD"] if b"GET" in targets else [])}))
+            request.route = Matched(None, values, allowed, now)
+            return None
+        request.route = Matched(route, values, b"", now)
+        return route.body_limit

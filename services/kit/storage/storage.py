@@ -1,0 +1,234 @@
+"""A service's records: SQL in threads of their own, one transaction a job.
+
+A query blocks its thread, so it may not run on the reactor's; and the reactor's own ten threads
+are shared with name resolution and files, so a slow disk there would stop connecting. Each
+storage therefore brings its own small pool.
+
+Reads run side by side. Writes take turns before they enter a thread: SQLite lets one write at a
+time anyway, and writers that wait for its lock *in* threads would leave none for the reads.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from contextvars import copy_context
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
+
+import sqlalchemy as sa
+from twisted.internet.defer import Deferred, DeferredLock
+from twisted.internet.interfaces import IReactorFromThreads
+from twisted.python.threadpool import ThreadPool
+
+from ..problem import Problem
+from .engine import BUSY_TIMEOUT_S, make_engine, reading, storage_folder, writing
+from .migrate import migrate
+
+Arguments = ParamSpec("Arguments")
+T = TypeVar("T")
+
+# One write at a time and three reads: more threads than that only take turns at the interpreter's
+# lock, since a query by key is mostly Python.
+THREADS = 4
+
+_BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+
+
+class Storage:
+    """The records of one service; open it before use and close it after.
+
+    ::
+
+        storage = Storage(file, metadata=metadata, migrations=package, seconds=clock.seconds)
+        async with storage:
+            user = await storage.read(rows.fetch, user_id)
+    """
+
+    def __init__(
+        self,
+        location: Path | str,
+        *,
+        metadata: sa.MetaData,
+        migrations: str,
+        seconds: Callable[[], float],
+        name: str = "records",
+        reactor: IReactorFromThreads | None = None,
+        deadline: Callable[[], float | None] = lambda: None,
+        threads: int = THREADS,
+    ) -> None:
+        """Prepare; no file is touched before `open`.
+
+        Args:
+            location: the file; or a storage URL, whose folder then has ``<name>.sqlite`` in it.
+            metadata: the tables.
+            migrations: the package whose `versions` make these tables.
+            seconds: the monotonic clock of the deadlines.
+            name: names the threads, for whoever looks at a stack dump, and the URL's file.
+            reactor: takes the results back from the threads; the global one by default.
+            deadline: the deadline of the call being handled, on that clock; None: there is none.
+            threads: how many; see `THREADS`.
+
+        Raises:
+            ConfigError: an URL that is not understood.
+        """
+        if isinstance(location, str):
+            location = storage_folder(location) / f"{name}.sqlite"
+        self.path = location
+        self._metadata = metadata
+        self._migrations = migrations
+        self._seconds = seconds
+        self._deadline = deadline
+        self._reactor = reactor
+        self._engine = make_engine(location, connections=threads)
+        self._pool = ThreadPool(minthreads=0, maxthreads=threads, name=f"storage-{name}")
+        self._write_turn = DeferredLock()
+        self._running = 0
+        self._open = False
+        self._idle: Deferred[None] | None = None
+
+    async def open(self) -> None:
+        """Make the folder and the file, start the threads, and bring the schema up to date.
+
+        Raises:
+            MigrationError: the schema cannot be brought up to date.
+            OSError: the folder cannot be made or written.
+        """
+        if self._reactor is None:
+            from twisted.internet import reactor  # noqa: PLC0415, TID251 - an edge: threads answer to it
+
+            self._reactor = IReactorFromThreads(reactor)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        # Records are personal data: nobody else on the machine reads them, or SQLite's files
+        # beside this one, which take its mode.
+        self.path.touch(mode=0o600)
+        self._pool.start()
+        self._open = True
+        try:
+            await self._run(
+                lambda: migrate(self._engine, self.path, self._migrations, self._metadata)
+            )
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Let the jobs that run come to their end, then close the file and stop the threads."""
+        if not self._open:
+            return
+        self._open = False
+        if self._running:
+            # Joining busy threads would block the reactor until they are done.
+            self._idle = Deferred()
+            await self._idle
+        self._engine.dispose()
+        self._pool.stop()
+
+    async def __aenter__(self) -> Self:
+        await self.open()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def read(
+        self,
+        job: Callable[Concatenate[sa.Connection, Arguments], T],
+        *args: Arguments.args,
+        **kwargs: Arguments.kwargs,
+    ) -> T:
+        """Run a job on one state of the records, in a thread and with the caller's context.
+
+        Args:
+            job: gets a connection and the other arguments.
+            *args: for the job.
+            **kwargs: for the job.
+
+        Returns:
+            What the job returns.
+
+        Raises:
+            Problem: 504 when it had no turn before the call's deadline; what the job raises.
+        """
+        return await self._run(lambda: self._transact(reading, job, *args, **kwargs))
+
+    async def write(
+        self,
+        job: Callable[Concatenate[sa.Connection, Arguments], T],
+        *args: Arguments.args,
+        **kwargs: Arguments.kwargs,
+    ) -> T:
+        """Run a job that changes records; all of it is kept, or nothing when it raises.
+
+        Args:
+            job: gets a connection and the other arguments. No other writer, of this replica or
+                another, comes between what it reads and what it writes.
+            *args: for the job.
+            **kwargs: for the job.
+
+        Returns:
+            What the job returns.
+
+        Raises:
+            Problem: 504 as in `read`; 503 when another replica kept the lock for too long.
+        """
+        async with self._write_turn:
+            return await self._run(lambda: self._transact(writing, job, *args, **kwargs))
+
+    def _transact(
+        self,
+        begin: Callable[[sa.Engine], AbstractContextManager[sa.Connection]],
+        job: Callable[Concatenate[sa.Connection, Arguments], T],
+        *args: Arguments.args,
+        **kwargs: Arguments.kwargs,
+    ) -> T:
+        try:
+            with begin(self._engine) as connection:
+                return job(connection, *args, **kwargs)
+        except sa.exc.OperationalError as error:
+            # Extended codes carry the plain one in their low byte.
+            if getattr(error.orig, "sqlite_errorcode", 0) & 0xFF not in _BUSY:
+                raise
+            raise Problem(
+                503,
+                "storage-busy",
+                detail=f"Another writer kept the records for {BUSY_TIMEOUT_S:.0f} s; nothing was "
+                "changed. Try again.",
+            ) from error
+
+    def _run(self, work: Callable[[], T]) -> Deferred[T]:
+        if not self._open or self._reactor is None:
+            raise Problem(503, "stopping", detail="This replica's storage is closed; try another.")
+        call_from_thread = self._reactor.callFromThread
+        deadline = self._deadline()
+        given_up = threading.Event()
+
+        def begin() -> T:
+            # Nobody waits for it any more: work that is begun now is only in others' way.
+            if given_up.is_set() or (deadline is not None and self._seconds() >= deadline):
+                raise Problem(
+                    504, "deadline-exceeded", detail="The deadline passed before storage had time."
+                )
+            return work()
+
+        def end(succeeded: bool, value: Any) -> None:
+            call_from_thread(settle, succeeded, value)
+
+        def settle(succeeded: bool, value: Any) -> None:
+            self._running -= 1
+            if not self._running and self._idle is not None:
+                self._idle.callback(None)
+            (result.callback if succeeded else result.errback)(value)
+
+        result: Deferred[T] = Deferred(lambda _: given_up.set())
+        self._running += 1
+        self._pool.callInThreadWithCallback(end, copy_context().run, begin)
+        return result

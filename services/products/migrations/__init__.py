@@ -1,0 +1,1 @@
+"""How the tables of products came to be, a revision a file."""

@@ -1,0 +1,108 @@
+"""What users and contacts may look like, beyond what their contract can say.
+
+Pure functions from what was sent to what is kept. They refuse with the field's name and never
+with its value: a problem's detail is logged by callers, and the value is personal data.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from datetime import date
+
+import phonenumbers
+from email_validator import EmailNotValidError, validate_email
+from phonenumbers import NumberParseException, PhoneNumberFormat
+
+from ..kit import Problem
+
+# Nobody alive is older; an earlier year is a slip such as 1089.
+_EARLIEST_BIRTHDAY = date(1900, 1, 1)
+_LONGEST_NAME = 200
+
+
+def invalid(field: str, why: str) -> Problem:
+    """The refusal of a field's value.
+
+    Args:
+        field: the request's field.
+        why: what it must be, without the value.
+    """
+    return Problem(422, "invalid", detail=f"{field} {why}", field=field)
+
+
+def clean_name(name: str, *, field: str = "name") -> str:
+    """Bring a name to one spelling: composed letters, single spaces.
+
+    Raises:
+        Problem: 422 invalid: it is blank, or has control characters.
+    """
+    name = " ".join(unicodedata.normalize("NFC", name).split())
+    if not name:
+        raise invalid(field, "is blank.")
+    if any(unicodedata.category(letter) == "Cc" for letter in name):
+        raise invalid(field, "has control characters in it.")
+    # Composing can lengthen a few rare letters, and callers hold answers to the contract's limit.
+    if len(name) > _LONGEST_NAME:
+        raise invalid(field, f"is longer than {_LONGEST_NAME} letters.")
+    return name
+
+
+def name_key(name: str) -> str:
+    """What names are sorted by: without letter case."""
+    return name.casefold()
+
+
+def clean_email(email: str, *, field: str = "email") -> str:
+    """Bring an e-mail address to the form in which it is kept and shown.
+
+    Raises:
+        Problem: 422 invalid: no such address can exist.
+    """
+    try:
+        return validate_email(
+            email, check_deliverability=False, strict=True, allow_smtputf8=False
+        ).normalized
+    except EmailNotValidError:
+        # The library's own words quote the address.
+        raise invalid(field, "is not an e-mail address; write it as name@example.com.") from None
+
+
+def email_key(email: str) -> str:
+    """The one form that equal addresses share.
+
+    Servers may tell letter case apart before the "@" and none does; who registers twice under two
+    spellings has forgotten the first.
+    """
+    return email.casefold()
+
+
+def clean_phone(phone: str | None, *, field: str = "phone") -> str | None:
+    """Bring a phone number to E.164, such as +12025550123.
+
+    Raises:
+        Problem: 422 invalid: it lacks the country, has an extension, or cannot exist.
+    """
+    if phone is None:
+        return None
+    try:
+        number = phonenumbers.parse(phone, None)
+    except NumberParseException:
+        raise invalid(
+            field, "is not a phone number with its country; write it as +12025550123."
+        ) from None
+    if number.extension:
+        raise invalid(field, "has an extension, which cannot be kept; write the number alone.")
+    if not phonenumbers.is_valid_number(number):
+        raise invalid(field, "is not a number that exists in its country.")
+    return phonenumbers.format_number(number, PhoneNumberFormat.E164)
+
+
+def check_birthday(birthday: date | None, today: date, *, field: str = "birthday") -> date | None:
+    """See that a birthday is one of somebody alive.
+
+    Raises:
+        Problem: 422 invalid: it is in the future or too long ago.
+    """
+    if birthday is not None and not _EARLIEST_BIRTHDAY <= birthday <= today:
+        raise invalid(field, f"must be from {_EARLIEST_BIRTHDAY} to today.")
+    return birthday

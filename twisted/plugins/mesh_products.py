@@ -1,0 +1,2 @@
+from services.plugin import service_plugin
+products = service_plugin("services.products")
