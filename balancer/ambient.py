@@ -7,28 +7,39 @@ for a caller who has already gone.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextvars import ContextVar
+
+_INHERITED = (b"Mesh-Site", b"Mesh-Priority", b"traceparent")
 
 
 class Ambient:
     """The inherited part of a request.
 
     Attributes:
-        deadline: the instant by which the caller wants its answer, in the process's monotonic
+        deadline: the instant by which its caller wants its answer, in the process's monotonic
             seconds.
-        priority: 0 (dropped last) to 3.
-        site: the co-branded site, or "".
-        trace: the ``traceparent`` header as received, or b"".
+        headers: its headers by lower-case name; `inherited_lines` picks what is handed on.
     """
 
-    __slots__ = ("deadline", "priority", "site", "trace")
+    __slots__ = ("deadline", "headers")
 
-    def __init__(self, deadline: float, priority: int, site: str, trace: bytes) -> None:
+    def __init__(self, deadline: float, headers: Mapping[bytes, bytes]) -> None:
         """See the class for the arguments."""
         self.deadline = deadline
-        self.priority = priority
-        self.site = site
-        self.trace = trace
+        self.headers = headers
+
+    def inherited_lines(self, given: bytes) -> bytes:
+        """The header lines that a call made for the request carries on: site, priority and trace.
+
+        Args:
+            given: the lines that the call has already; what they say goes before what is inherited.
+        """
+        return b"".join(
+            b"%b: %b\r\n" % (name, self.headers[name.lower()])
+            for name in _INHERITED
+            if name.lower() in self.headers and name not in given
+        )
 
 
 current: ContextVar[Ambient | None] = ContextVar("mesh_ambient", default=None)

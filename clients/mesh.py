@@ -27,6 +27,7 @@ from balancer import (
     read_config,
 )
 from balancer.discovery import Registry, RegistrySettings, open_registry
+from balancer.policy import Fleet
 from balancer.telemetry import CallStats
 from balancer.transport import Channel, Pool, PoolSettings, Sweep
 from balancer.wire import WireLimits
@@ -155,12 +156,13 @@ class Mesh:
         deadline = self._seconds() + deadline_s
         if ambient is not None:
             deadline = min(deadline, ambient.deadline)
-            if ambient.site and (options is None or options.site is None):
-                headers += b"Mesh-Site: %b\r\n" % ambient.site.encode("ascii", "replace")
-            if ambient.trace:
-                headers += b"traceparent: %b\r\n" % ambient.trace
+            headers += ambient.inherited_lines(headers)
         request = Request(call.service, plan.method, target, headers, body)
         return self._dispatcher.call(request, deadline, plan.settle, retryable=plan.retryable)
+
+    def fleet(self, service: str) -> Fleet:
+        """The replicas of a service as this process sees them; it is followed from now on."""
+        return self._dispatcher.fleet(service)
 
     def stats(self) -> list[CallStats]:
         """What was counted of this process's calls, a service each."""

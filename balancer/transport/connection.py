@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from twisted.internet import protocol
+from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import ITCPTransport
 from twisted.python.failure import Failure
 
@@ -74,7 +75,9 @@ class Connection(protocol.Protocol):
         """Take in a piece of the reply."""
         attempt = self._attempt
         if attempt is None:
-            # Nobody asked: a late "408" or a confused peer. No request may follow on this.
+            # Nobody asked: a late "408" or a confused peer. No request may follow on this, also
+            # not in the moment until the reactor tells that it is closed.
+            self._owner.lost(self)
             self.transport.abortConnection()
             return
         try:
@@ -96,7 +99,9 @@ class Connection(protocol.Protocol):
         if self._parser.keep_alive:
             self._owner.released(self)
         else:
-            self.transport.loseConnection()
+            # Not loseConnection: a peer that answers early and does not read the rest of the
+            # request would keep it, and its place in the pool, for ever.
+            self.transport.abortConnection()
         attempt.replied(reply)
 
     def connectionLost(self, reason: Failure = protocol.connectionDone) -> None:
@@ -106,7 +111,8 @@ class Connection(protocol.Protocol):
         if attempt is None:
             return
         attempt.carrier = None
-        reply = self._parser.end()
+        # Only a close in good order ends a reply that has no length; a reset has cut it.
+        reply = self._parser.end() if reason.check(ConnectionDone) else None
         if reply is not None:
             attempt.replied(reply)
             return

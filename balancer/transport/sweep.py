@@ -58,6 +58,9 @@ class Sweep:
             entry: what to tell.
             instant: in the clock's seconds.
         """
+        if not self._running:
+            # First, for it says which buckets are past: one of those would never be looked at.
+            self._start()
         due = int(instant / self._tick_s) + 1
         if due <= self._swept:
             due = self._swept + 1
@@ -67,8 +70,6 @@ class Sweep:
             self._buckets[due] = {entry: None}
         else:
             bucket[entry] = None
-        if not self._running:
-            self._start()
 
     def remove(self, entry: Timed) -> None:
         """Forget an entry; harmless when it lies in none."""
@@ -79,8 +80,15 @@ class Sweep:
 
     def _start(self) -> None:
         self._running = True
-        self._swept = int(self._clock.seconds() / self._tick_s)
-        self._clock.callLater(self._tick_s, self._tick)
+        now = self._clock.seconds()
+        self._swept = int(now / self._tick_s)
+        self._wait(now)
+
+    def _wait(self, now: float) -> None:
+        """Have the next tick at the end of the bucket that runs, so that nothing waits for two."""
+        wait_s = (self._swept + 1) * self._tick_s - now
+        # Rounding may leave next to nothing, which must not become a tick without progress.
+        self._clock.callLater(max(wait_s, self._tick_s / 100), self._tick)
 
     def _tick(self) -> None:
         now = self._clock.seconds()
@@ -93,7 +101,7 @@ class Sweep:
         self._swept = max(upto, self._swept)
         if buckets:
             # Before the entries are told: one that raises must not stop the sweep.
-            self._clock.callLater(self._tick_s, self._tick)
+            self._wait(now)
         else:
             self._running = False
         for number in due:

@@ -36,6 +36,9 @@ _HOST = re.compile(
     rb"(?:[A-Za-z0-9._~%!$&'()*+,;=-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?"
 ).fullmatch
 
+# An absolute target: scheme, authority (with the user part that curl may send), and the rest.
+_ABSOLUTE = re.compile(rb"[Hh][Tt][Tt][Pp][Ss]?://(?:[^/?#@]*@)?([^/?#@]+)([/?].*)?").fullmatch
+
 
 class BadMessage(Exception):
     """A message that is refused; the connection ends after its answer.
@@ -79,7 +82,26 @@ def check_host(value: bytes) -> None:
         BadMessage: it is no host with an optional port.
     """
     if not _HOST(value):
-        raise BadMessage(400, "The Host header is not a host name with an optional port.")
+        raise BadMessage(400, "The host is not a host name with an optional port.")
+
+
+def origin_form(target: bytes) -> bytes:
+    """Reduce an absolute target to its path and query; others are left as they are.
+
+    Args:
+        target: a target that does not begin with a slash.
+
+    Raises:
+        BadMessage: it has a scheme, and is no absolute HTTP URL.
+    """
+    if b"://" not in target:
+        return target  # "*", or what CONNECT names
+    match = _ABSOLUTE(target)
+    if match is None:
+        raise BadMessage(400, "The request's target is not an absolute HTTP URL.")
+    authority, rest = match.groups(b"")
+    check_host(authority)
+    return rest if rest.startswith(b"/") else b"/" + rest
 
 
 def check_framing(fields: dict[bytes, bytes], version: str) -> None:

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from ..config import Settings
 
+# What chunked framing may cost beyond the body (bytes): a fixed part for extensions and trailers
+# and a part for each chunk, whose own line is at most some 20 bytes.
+CHUNK_OVERHEAD = 16_384
+EACH_CHUNK = 32
+
 
 class WireLimits(Settings, frozen=True, kw_only=True):
     """Limits of one HTTP message, in bytes unless said otherwise.

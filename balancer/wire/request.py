@@ -12,13 +12,15 @@ from typing import Any
 
 import httptools
 
-from .fields import BadMessage, check_framing, check_host, check_trailer, collect_fields
-from .limits import WireLimits
-
-# What chunked framing may cost beyond the body (bytes): a fixed part for extensions and trailers
-# and a part for each chunk, whose own line is at most some 20 bytes.
-_CHUNK_OVERHEAD = 16_384
-_EACH_CHUNK = 32
+from .fields import (
+    BadMessage,
+    check_framing,
+    check_host,
+    check_trailer,
+    collect_fields,
+    origin_form,
+)
+from .limits import CHUNK_OVERHEAD, EACH_CHUNK, WireLimits
 
 
 class IncomingRequest:
@@ -60,6 +62,7 @@ class RequestParser:
     """
 
     __slots__ = (
+        "_body",
         "_body_limit",
         "_chunks",
         "_fed",
@@ -69,7 +72,7 @@ class RequestParser:
         "_on_head",
         "_pairs",
         "_parser",
-        "_parts",
+        "_piece",
         "_received",
         "_request",
         "_target",
@@ -102,11 +105,12 @@ class RequestParser:
         self._pairs: list[tuple[bytes, bytes]] = []
         self._target = b""
         self._request: IncomingRequest | None = None
-        self._parts: list[bytes] = []
+        self._body: bytes | bytearray = b""
         self._received = 0
         self._body_limit = 0
         self._chunks = 0
         self._fed = 0
+        self._piece = 0
         self._upgraded = False
         self._parser = httptools.HttpRequestParser(self)
 
@@ -121,7 +125,8 @@ class RequestParser:
         """
         if self._upgraded:
             return  # the request before it is the connection's last
-        self._fed += len(data)
+        self._piece = len(data)
+        self._fed += self._piece
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -138,7 +143,7 @@ class RequestParser:
             raise BadMessage(400, f"This is not valid HTTP/1.1: {error}.") from None
         if self.in_body:
             overhead = self._fed - self._received
-            if overhead > self._head_limit + _CHUNK_OVERHEAD + _EACH_CHUNK * self._chunks:
+            if overhead > self._head_limit + CHUNK_OVERHEAD + EACH_CHUNK * self._chunks:
                 raise BadMessage(400, "The body's chunk extensions are too long.")
         elif self.in_head and self._fed > self._head_limit:
             # A head that is still growing; one that is whole was measured to the byte.
@@ -173,9 +178,11 @@ class RequestParser:
         if len(pairs) > limits.header_count:
             raise BadMessage(431, f"There are more than {limits.header_count} header fields.")
         fields = collect_fields(pairs)
-        size = sum(len(name) + len(value) for name, value in pairs) + 4 * len(pairs)
-        if size > limits.header_bytes:
-            raise BadMessage(431, f"The header fields are over {limits.header_bytes} bytes.")
+        if self._fed + self._piece > limits.header_bytes:
+            # Only then can they be too long: they came in these pieces.
+            size = sum(len(name) + len(value) + 4 for name, value in pairs)
+            if size > limits.header_bytes:
+                raise BadMessage(431, f"The header fields are over {limits.header_bytes} bytes.")
         version = self._parser.get_http_version()
         if version != "1.1" and version != "1.0":  # noqa: PLR1714 - this is on the hot path
             raise BadMessage(505, f"HTTP/{version} is not spoken here; use HTTP/1.1.")
@@ -199,6 +206,9 @@ class RequestParser:
             raise BadMessage(413, f"The body is over the limit of {self._body_limit} bytes.")
         if b"expect" in fields:
             self._expect(fields[b"expect"], version)
+        if b"upgrade" in fields and (chunked or int(length or 0)) and self._parser.should_upgrade():
+            # The parser takes what follows for the other protocol's and would leave the body out.
+            raise BadMessage(400, "A request with a body cannot ask for an upgrade; leave it out.")
         self._request = request
         self.in_head = False
         self.in_body = True
@@ -218,15 +228,22 @@ class RequestParser:
         self._received += len(data)
         if self._received > self._body_limit:
             raise BadMessage(413, f"The body is over the limit of {self._body_limit} bytes.")
-        self._parts.append(data)
+        body = self._body
+        if not body:
+            self._body = data
+        elif isinstance(body, bytearray):
+            body += data
+        else:
+            # Joined as it comes: kept apart, pieces of one byte would take fifty times their size.
+            self._body = bytearray(body + data)
 
     def on_message_complete(self) -> None:
         """Hand the whole request out and begin anew."""
         request = self._request
         assert request is not None
-        if self._parts:
-            request.body = b"".join(self._parts)
-            self._parts = []
+        if self._body:
+            request.body = bytes(self._body)
+            self._body = b""
             self._received = 0
         self.requests.append(request)
         self._request = None
@@ -238,11 +255,12 @@ class RequestParser:
 
 
 def _split(target: bytes) -> tuple[bytes, bytes]:
-    """Path and query of a target in any of its forms."""
+    """Path and query of a target in any of its forms.
+
+    Raises:
+        BadMessage: it has a scheme, and is no absolute HTTP URL.
+    """
     if not target.startswith(b"/"):
-        scheme, separator, rest = target.partition(b"://")
-        if separator and scheme.lower() in (b"http", b"https"):
-            _, slash, rest = rest.partition(b"/")
-            target = slash + rest or b"/"
+        target = origin_form(target)
     path, _, query = target.partition(b"?")
     return path, query

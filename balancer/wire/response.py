@@ -10,7 +10,7 @@ import httptools
 
 from ..values import Reply
 from .fields import BadMessage
-from .limits import WireLimits
+from .limits import CHUNK_OVERHEAD, EACH_CHUNK, WireLimits
 
 
 class ReplyParser:
@@ -23,6 +23,7 @@ class ReplyParser:
 
     __slots__ = (
         "_bodiless",
+        "_chunks",
         "_fed",
         "_head_limit",
         "_in_body",
@@ -51,6 +52,7 @@ class ReplyParser:
         self._in_body = False
         self._until_eof = False
         self._fed = 0
+        self._chunks = 0
         self._received = 0
         self._pairs: list[tuple[bytes, bytes]] = []
         self._parts: list[bytes] = []
@@ -85,8 +87,12 @@ class ReplyParser:
             # Bytes after a reply that ends the connection: the reply itself stands.
         reply = self._reply
         if reply is None:
-            if not self._in_body and self._fed > self._head_limit:
-                raise BadMessage(502, f"its head is over {self._head_limit} bytes")
+            overhead = self._fed - self._received
+            if overhead > self._head_limit:
+                if not self._in_body:
+                    raise BadMessage(502, f"its head is over {self._head_limit} bytes")
+                if overhead > self._head_limit + CHUNK_OVERHEAD + EACH_CHUNK * self._chunks:
+                    raise BadMessage(502, "its chunk extensions or trailers are too long")
             return None
         self._reply = None
         self.begun = False
@@ -107,6 +113,18 @@ class ReplyParser:
 
     # What httptools calls.
 
+    def on_message_begin(self) -> None:
+        """Refuse the beginning of an answer that nobody asked for.
+
+        Kept, it would be taken for the start of the answer to the connection's next request.
+        """
+        if self._reply is not None:
+            raise BadMessage(502, "it sent more than one answer")
+
+    def on_chunk_header(self) -> None:
+        """Count a chunk."""
+        self._chunks += 1
+
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header field; trailers are dropped."""
         if not self._in_body:
@@ -114,8 +132,6 @@ class ReplyParser:
 
     def on_headers_complete(self) -> None:
         """Check the head."""
-        if self._reply is not None:
-            raise BadMessage(502, "it sent more than one answer")
         pairs = self._pairs
         if len(pairs) > self._limits.header_count:
             raise BadMessage(502, f"it has more than {self._limits.header_count} header fields")
@@ -133,11 +149,14 @@ class ReplyParser:
                 chunked = True
         if lengths > 1 or (lengths and chunked):
             raise BadMessage(502, "its length is given twice")
+        if chunked and self._parser.get_http_version() != "1.1":
+            raise BadMessage(502, "it is chunked, which only HTTP/1.1 knows")
         self._in_body = True
         if self._bodiless:
-            # llhttp cannot be told that no body follows, so this connection is not used again.
-            self._finish()
-            self.keep_alive = False
+            if self._parser.get_status_code() >= 200:
+                # llhttp cannot be told that no body follows, so this connection is not used again.
+                self._finish()
+                self.keep_alive = False
         elif not lengths and not chunked:
             status = self._parser.get_status_code()
             self._until_eof = status >= 200 and status not in (204, 304)
@@ -151,11 +170,13 @@ class ReplyParser:
 
     def on_message_complete(self) -> None:
         """Hand the reply out; an interim one (1xx) is passed over."""
-        if self._bodiless:
-            return
         status = self._parser.get_status_code()
-        if 100 <= status < 200:
+        if status < 200:
+            if status < 100:
+                raise BadMessage(502, f"its status is {status}")
             self._reset()
+            return
+        if self._bodiless:
             return
         self.keep_alive = self._parser.should_keep_alive()
         self._finish()
@@ -170,5 +191,6 @@ class ReplyParser:
         self._pairs = []
         self._parts = []
         self._received = 0
+        self._chunks = 0
         self._in_body = False
         self._until_eof = False

@@ -26,7 +26,7 @@ from clients.users import Users
 
 from ..kit import Context, Kit, Service
 from ..kit.storage import Storage, open_records, request_key, stored_answer
-from . import rows, rules
+from . import card_rows, rows, rules
 from .cards import Cards
 from .samples import load_samples
 from .sending import check_parties
@@ -66,9 +66,9 @@ async def open_desk(kit: Kit) -> AsyncIterator[Desk]:
         keys=keys,
         sample=load_samples,
     ) as storage:
-        views = ViewCounts(lambda counted: storage.write(rows.add_views, counted))
+        views = ViewCounts(lambda counted: storage.write(card_rows.add_views, counted))
         cards = Cards(
-            lambda token: storage.read(rows.find_card, token),
+            lambda token: storage.read(card_rows.find_card, token),
             seconds=kit.clock.seconds,
             wall=kit.wall,
         )
@@ -138,4 +138,4 @@ async def cancel(request: CancelGreeting, context: Context[Desk]) -> Greeting:
 @service.answers(Greetings.popular)
 async def popular(request: FindPopular, context: Context[Desk]) -> PopularGreetings:
     """Find the most opened greetings."""
-    return await context.state.storage.read(rows.popular, request)
+    return await context.state.storage.read(card_rows.popular, request)

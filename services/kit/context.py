@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import Generic, TypeVar
+from typing import Generic
+
+from typing_extensions import TypeVar
 
 from .problem import Problem
 from .server import Incoming
 
-State = TypeVar("State")
+# A service without state of its own says nothing of it.
+State = TypeVar("State", default=None)
 
 _KEY = re.compile(rb"[\x21-\x7e]{1,255}").fullmatch
 

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from twisted.python import usage
 
 from balancer import ConfigError, ConfigFile, read_config
-from balancer.discovery import RegistrySettings
-from clients import ClientSettings
 
-from .server import ServerSettings
-from .settings import LogSettings, ServiceSettings, StorageSettings
-from .storage import storage_folder
+from .settings import LogSettings, check_config
 
 _LISTEN = re.compile(r"tcp:(\d{1,5})(?::interface=([^:]+|\[[0-9a-fA-F:]+\]))?").fullmatch
 
@@ -72,17 +67,7 @@ class Options(usage.Options):
             )
         try:
             self.file = file = read_config(self["config"])
-            sections: dict[str, Any] = {
-                "registry": RegistrySettings,
-                "client": ClientSettings,
-                "server": ServerSettings,
-                "storage": StorageSettings,
-                "log": LogSettings,
-            }
-            for name, kind in sections.items():
-                file.section(name, kind)
-            file.table("services", ServiceSettings)
-            storage_folder(file.section("storage", StorageSettings).url)
+            check_config(file)
             log = self["log"] or file.section("log", LogSettings).format
             LogSettings(format=log)
         except (ConfigError, ValueError) as error:

@@ -20,8 +20,7 @@ from .server.router import unquote_values
 
 Request = TypeVar("Request", bound=Message)
 Result = TypeVar("Result", bound=Message)
-Plain = Callable[[Request], Coroutine[Any, Any, Result]]
-WithContext = Callable[[Request, Context[State]], Coroutine[Any, Any, Result]]
+Work = Coroutine[Any, Any, Result]
 
 _encode = msgspec.json.Encoder().encode
 
@@ -30,11 +29,13 @@ class _Registrar(Protocol[Request, Result, State]):
     """Takes either form of handler, and gives it back."""
 
     @overload
-    def __call__(self, function: Plain[Request, Result], /) -> Plain[Request, Result]: ...
+    def __call__(
+        self, function: Callable[[Request], Work[Result]], /
+    ) -> Callable[[Request], Work[Result]]: ...
     @overload
     def __call__(
-        self, function: WithContext[Request, State, Result], /
-    ) -> WithContext[Request, State, Result]: ...
+        self, function: Callable[[Request, Context[State]], Work[Result]], /
+    ) -> Callable[[Request, Context[State]], Work[Result]]: ...
 
 
 class Service(Generic[State]):

@@ -1,8 +1,12 @@
-"""The sections of the configuration that a replica reads."""
+"""The sections of the configuration that replicas and the command read, and the check of all."""
 
 from __future__ import annotations
 
-from balancer import Settings
+from balancer import ConfigFile, Settings
+from balancer.discovery import RegistrySettings
+from clients import ClientSettings
+
+from .server import ServerSettings
 
 
 class StorageSettings(Settings, frozen=True, kw_only=True):
@@ -48,3 +52,60 @@ class ServiceSettings(Settings, frozen=True, kw_only=True):
         """Check the range."""
         if not 0 <= self.replicas <= 100:
             raise ValueError("replicas goes from 0 to 100")
+
+
+class UpSettings(Settings, frozen=True, kw_only=True):
+    """How `txmesh up` keeps replicas running.
+
+    Attributes:
+        ready_s: how long a replica may take to become ready, in seconds.
+        stop_s: how long a stop waits for replicas to drain before they are killed, in seconds;
+            above their own drain_s.
+        restart_first_s: the wait before a replica that died is started again, in seconds; it
+            doubles with each death.
+        restart_most_s: the longest such wait, in seconds; a replica that lived as long begins
+            with the first again.
+        log_bytes: a replica's log file is moved aside (as .1) when it has grown to this.
+    """
+
+    ready_s: float = 30.0
+    stop_s: float = 35.0
+    restart_first_s: float = 0.1
+    restart_most_s: float = 10.0
+    log_bytes: int = 10_000_000
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        for name in self.__struct_fields__:
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be above 0")
+        if self.restart_most_s < self.restart_first_s:
+            raise ValueError("restart_most_s must be at least restart_first_s")
+
+
+# `services` is left out: it is a table of ServiceSettings, one a service.
+SECTION_KINDS: dict[str, type[Settings]] = {
+    "registry": RegistrySettings,
+    "client": ClientSettings,
+    "server": ServerSettings,
+    "storage": StorageSettings,
+    "log": LogSettings,
+    "up": UpSettings,
+}
+
+
+def check_config(file: ConfigFile) -> None:
+    """Check a whole configuration, so that a slip anywhere in it is told at every start.
+
+    Raises:
+        ConfigError: an unknown key, a wrong type or a value out of range, with its line.
+    """
+    for name, kind in SECTION_KINDS.items():
+        file.section(name, kind)
+    file.table("services", ServiceSettings)
+    url = file.section("storage", StorageSettings).url
+    if url != StorageSettings().url:
+        # Behind it stands SQLAlchemy, which takes as long to import as all the rest.
+        from .storage import storage_folder  # noqa: PLC0415
+
+        storage_folder(url)

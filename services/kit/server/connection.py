@@ -270,6 +270,8 @@ class HttpConnection(protocol.Protocol):
     def resumeProducing(self) -> None:
         """The answers are out: go on."""
         self._unread = False
+        # What is partly here gets the time of its own state anew.
+        self._state = "idle"
         self._deadline = self._server.seconds() + self._server.settings.idle_s
         self._go_on()
 

@@ -113,15 +113,8 @@ class Exchange:
         except Exception as error:  # noqa: BLE001 - whatever it is becomes an answer
             self._failed(error)
             return
-        priority = headers.get(b"mesh-priority", b"1")
-        ambient = Ambient(
-            deadline,
-            int(priority) if priority in (b"0", b"1", b"2", b"3") else 1,
-            headers.get(b"mesh-site", b"").decode("latin-1"),
-            headers.get(b"traceparent", b""),
-        )
         self._context: Context = copy_context()
-        self._context.run(current.set, ambient)
+        self._context.run(current.set, Ambient(deadline, headers))
         self._step(None)
 
     def expired(self, now: float) -> None:
@@ -142,9 +135,13 @@ class Exchange:
                 awaited = self._context.run(throw, self._coroutine)
         except StopIteration as stop:
             self._returned(stop.value)
-        except Exception as error:  # noqa: BLE001 - whatever it is becomes an answer
+        except BaseException as error:  # noqa: BLE001 - SystemExit too: no handler ends a replica
             self._failed(error)
         else:
+            if not isinstance(awaited, Deferred):
+                # Such as a future of asyncio: told at the await, where the mistake is.
+                self._step(Failure(TypeError("a handler can await nothing but a Deferred")))
+                return
             if not self.due and not self._ended:
                 self._server.sweep.add(self, self.deadline)
             self._waiting = awaited
@@ -166,14 +163,22 @@ class Exchange:
         else:
             self._end(answer)
 
-    def _failed(self, error: Exception) -> None:
+    def _failed(self, error: BaseException) -> None:
         if self._ended:
             return
-        problem = problem_of(error)
-        if problem is None:
-            self._server.report(self._name(), error)
-            problem = Problem(500, "internal", detail="The service failed; its log has the place.")
-        self._end(problem_answer(problem))
+        problem = problem_of(error) if isinstance(error, Exception) else None
+        if problem is not None:
+            try:
+                answer = problem_answer(problem)
+            except (TypeError, ValueError) as fault:
+                error = fault  # a member of it is no JSON
+            else:
+                self._end(answer)
+                return
+        self._server.report(self._name(), error)
+        self._refuse(
+            Problem(500, "internal", detail="The service failed; its log has the place."), b""
+        )
 
     def _refuse(self, problem: Problem, extra: bytes) -> None:
         self._end(problem_answer(problem, extra))

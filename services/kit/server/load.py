@@ -6,7 +6,7 @@ different messages: the report tells how long requests took of late at about the
 
 from __future__ import annotations
 
-from balancer.wire import LoadReport, format_load
+from balancer.wire import LoadReport
 
 # Weight of the newest latency: 1/16 forgets half in 11 requests, so a change shows at once.
 _NEWEST = 1 / 16
@@ -20,7 +20,7 @@ class LoadMeter:
         draining: whether to say that the replica is leaving.
     """
 
-    __slots__ = ("_age_s", "_by_load", "_lines", "_started", "draining", "in_flight")
+    __slots__ = ("_by_load", "_started", "draining", "in_flight")
 
     def __init__(self, now: float) -> None:
         """Begin idle.
@@ -29,12 +29,10 @@ class LoadMeter:
             now: when the replica started, in monotonic seconds.
         """
         self._started = now
-        self._age_s = 0
         self.in_flight = 0
         self.draining = False
-        # Index b: the mean latency (seconds) of requests that began with 2**(b-1)..2**b - 1 others.
+        # Index b: the mean latency (seconds) of requests among 2**(b-1)..2**b - 1 in flight.
         self._by_load = [0.0] * 32
-        self._lines: dict[int, bytes] = {}
 
     def ended(self, latency_s: float) -> None:
         """Take note of an answered request."""
@@ -43,26 +41,19 @@ class LoadMeter:
         known = self._by_load[index]
         self._by_load[index] = known + (latency_s - known) * _NEWEST if known else latency_s
 
-    def line(self) -> bytes:
-        """The ``Mesh-Load`` header line; the same text until `refresh` for the same load."""
-        line = self._lines.get(self.in_flight)
-        return self._write() if line is None else line
-
-    def refresh(self, now: float) -> None:
-        """Let the texts be written anew: ages and latencies have changed.
+    def report(self, now: float) -> LoadReport:
+        """The load as of now, with the latency that one more request would likely see.
 
         Args:
             now: monotonic seconds.
         """
-        self._lines = {}
-        self._age_s = int(now - self._started)
-
-    def _write(self) -> bytes:
-        report = LoadReport(
+        index = (self.in_flight + 1).bit_length()
+        # Where nothing is known of this load, the nearest lower one is the best guess.
+        while index > 1 and not self._by_load[index]:
+            index -= 1
+        return LoadReport(
             in_flight=self.in_flight,
-            latency_ms=self._by_load[self.in_flight.bit_length()] * 1000,
-            age_s=self._age_s,
+            latency_ms=self._by_load[index] * 1000,
+            age_s=int(now - self._started),
             draining=self.draining,
         )
-        line = self._lines[self.in_flight] = b"Mesh-Load: %b\r\n" % format_load(report)
-        return line

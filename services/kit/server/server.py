@@ -16,7 +16,7 @@ from twisted.logger import Logger
 
 from balancer import Clock
 from balancer.transport import OptimisticPort, Sweep, listen
-from balancer.wire import IncomingRequest
+from balancer.wire import IncomingRequest, format_load
 
 from .connection import HttpConnection
 from .load import LoadMeter
@@ -77,7 +77,7 @@ class Server(ServerFactory):
         self._connections: set[HttpConnection] = set()
         self._port: OptimisticPort | None = None
         self._refresh_at = 0.0
-        self._date = b""
+        self._lines: dict[int, bytes] = {}
 
     def listen(self, reactor: Any, host: str, port: int) -> str:
         """Open the port.
@@ -124,19 +124,27 @@ class Server(ServerFactory):
         return self.site.match(request, self.seconds())
 
     def common_lines(self, now: float) -> bytes:
-        """The header lines that every answer has."""
+        """The header lines that every answer has; kept for a moment for each load.
+
+        Args:
+            now: monotonic seconds.
+        """
         if now >= self._refresh_at:
             self._refresh_at = now + _REFRESH_S
-            self.meter.refresh(now)
-            date = format_datetime(self._wall(), usegmt=True)
-            self._date = f"Date: {date}\r\n".encode("ascii")
-        return self._date + self.meter.line()
+            self._lines = {}
+        in_flight = self.meter.in_flight
+        lines = self._lines.get(in_flight)
+        if lines is None:
+            date = format_datetime(self._wall(), usegmt=True).encode("ascii")
+            load = format_load(self.meter.report(now))
+            lines = self._lines[in_flight] = b"Date: %b\r\nMesh-Load: %b\r\n" % (date, load)
+        return lines
 
     def refused(self, status: int) -> None:
         """Count a message that could not be used."""
         self.bad_messages[status] += 1
 
-    def report(self, route: str, error: Exception) -> None:
+    def report(self, route: str, error: BaseException) -> None:
         """Log a fault that nobody foresaw: its kind and place, never its values."""
         frames = traceback.extract_tb(error.__traceback__)
         _log.error(

@@ -1,8 +1,6 @@
 """A service's records: SQL in threads of their own, one transaction a job.
 
-A query blocks its thread, so it may not run on the reactor's; and the reactor's own ten threads
-are shared with name resolution and files, so a slow disk there would stop connecting. Each
-storage therefore brings its own small pool.
+A query blocks its thread, so it may not run on the reactor's; see `threads` for where it does.
 
 Reads run side by side. Writes take turns before they enter a thread: SQLite lets one write at a
 time anyway, and writers that wait for its lock *in* threads would leave none for the reads.
@@ -11,22 +9,20 @@ time anyway, and writers that wait for its lock *in* threads would leave none fo
 from __future__ import annotations
 
 import sqlite3
-import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from contextvars import copy_context
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Concatenate, ParamSpec, Self, TypeVar
+from typing import Concatenate, ParamSpec, Self, TypeVar
 
 import sqlalchemy as sa
-from twisted.internet.defer import Deferred, DeferredLock
+from twisted.internet.defer import DeferredLock
 from twisted.internet.interfaces import IReactorFromThreads
-from twisted.python.threadpool import ThreadPool
 
 from ..problem import Problem
 from .engine import BUSY_TIMEOUT_S, make_engine, reading, storage_folder, writing
 from .migrate import migrate
+from .threads import Threads
 
 Arguments = ParamSpec("Arguments")
 T = TypeVar("T")
@@ -80,15 +76,15 @@ class Storage:
         self.path = location
         self._metadata = metadata
         self._migrations = migrations
-        self._seconds = seconds
-        self._deadline = deadline
-        self._reactor = reactor
         self._engine = make_engine(location, connections=threads)
-        self._pool = ThreadPool(minthreads=0, maxthreads=threads, name=f"storage-{name}")
+        self._threads = Threads(
+            name=f"storage-{name}",
+            size=threads,
+            seconds=seconds,
+            deadline=deadline,
+            reactor=reactor,
+        )
         self._write_turn = DeferredLock()
-        self._running = 0
-        self._open = False
-        self._idle: Deferred[None] | None = None
 
     async def open(self) -> None:
         """Make the folder and the file, start the threads, and bring the schema up to date.
@@ -97,18 +93,13 @@ class Storage:
             MigrationError: the schema cannot be brought up to date.
             OSError: the folder cannot be made or written.
         """
-        if self._reactor is None:
-            from twisted.internet import reactor  # noqa: PLC0415, TID251 - an edge: threads answer to it
-
-            self._reactor = IReactorFromThreads(reactor)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         # Records are personal data: nobody else on the machine reads them, or SQLite's files
         # beside this one, which take its mode.
         self.path.touch(mode=0o600)
-        self._pool.start()
-        self._open = True
+        self._threads.start()
         try:
-            await self._run(
+            await self._threads.run(
                 lambda: migrate(self._engine, self.path, self._migrations, self._metadata)
             )
         except BaseException:
@@ -117,15 +108,8 @@ class Storage:
 
     async def close(self) -> None:
         """Let the jobs that run come to their end, then close the file and stop the threads."""
-        if not self._open:
-            return
-        self._open = False
-        if self._running:
-            # Joining busy threads would block the reactor until they are done.
-            self._idle = Deferred()
-            await self._idle
+        await self._threads.stop()
         self._engine.dispose()
-        self._pool.stop()
 
     async def __aenter__(self) -> Self:
         await self.open()
@@ -158,7 +142,7 @@ class Storage:
         Raises:
             Problem: 504 when it had no turn before the call's deadline; what the job raises.
         """
-        return await self._run(lambda: self._transact(reading, job, *args, **kwargs))
+        return await self._threads.run(lambda: self._transact(reading, job, *args, **kwargs))
 
     async def write(
         self,
@@ -180,8 +164,18 @@ class Storage:
         Raises:
             Problem: 504 as in `read`; 503 when another replica kept the lock for too long.
         """
-        async with self._write_turn:
-            return await self._run(lambda: self._transact(writing, job, *args, **kwargs))
+        await self._write_turn.acquire()
+        try:
+            # The turn lasts as long as the thread: a caller that leaves meanwhile does not let the
+            # next writer in, who would wait for the lock in one more thread.
+            result = self._threads.run(
+                lambda: self._transact(writing, job, *args, **kwargs),
+                ended=self._write_turn.release,
+            )
+        except Problem:
+            self._write_turn.release()
+            raise
+        return await result
 
     def _transact(
         self,
@@ -203,32 +197,3 @@ class Storage:
                 detail=f"Another writer kept the records for {BUSY_TIMEOUT_S:.0f} s; nothing was "
                 "changed. Try again.",
             ) from error
-
-    def _run(self, work: Callable[[], T]) -> Deferred[T]:
-        if not self._open or self._reactor is None:
-            raise Problem(503, "stopping", detail="This replica's storage is closed; try another.")
-        call_from_thread = self._reactor.callFromThread
-        deadline = self._deadline()
-        given_up = threading.Event()
-
-        def begin() -> T:
-            # Nobody waits for it any more: work that is begun now is only in others' way.
-            if given_up.is_set() or (deadline is not None and self._seconds() >= deadline):
-                raise Problem(
-                    504, "deadline-exceeded", detail="The deadline passed before storage had time."
-                )
-            return work()
-
-        def end(succeeded: bool, value: Any) -> None:
-            call_from_thread(settle, succeeded, value)
-
-        def settle(succeeded: bool, value: Any) -> None:
-            self._running -= 1
-            if not self._running and self._idle is not None:
-                self._idle.callback(None)
-            (result.callback if succeeded else result.errback)(value)
-
-        result: Deferred[T] = Deferred(lambda _: given_up.set())
-        self._running += 1
-        self._pool.callInThreadWithCallback(end, copy_context().run, begin)
-        return result

@@ -19,7 +19,7 @@ from clients.greetings import (
     SendGreeting,
     Sent,
 )
-from services.greetings import rows
+from services.greetings import card_rows, rows
 from services.greetings.tables import greetings
 from services.kit import Problem
 from services.kit.storage import reading, request_key, write_cursor, writing
@@ -70,12 +70,12 @@ def cancel(engine: sa.Engine, greeting_id: str, now: datetime, key: str | None =
 
 def add_views(engine: sa.Engine, **views: int) -> None:
     with writing(engine) as connection:
-        rows.add_views(connection, views)
+        card_rows.add_views(connection, views)
 
 
 def popular(engine: sa.Engine, **wanted: Any) -> list[PopularGreeting]:
     with reading(engine) as connection:
-        return rows.popular(connection, FindPopular(**wanted)).greetings
+        return card_rows.popular(connection, FindPopular(**wanted)).greetings
 
 
 def page(engine: sa.Engine, now: datetime, **wanted: Any) -> GreetingPage:
@@ -90,10 +90,10 @@ def test_a_sent_greeting_is_fetched_and_its_card_found(engine: sa.Engine, now: d
     assert (greeting.state, greeting.views, greeting.created_at) == ("sent", 0, now)
     assert greeting.recipients == GREETING.recipients
     with reading(engine) as connection:
-        card = rows.find_card(connection, sent.token)
+        card = card_rows.find_card(connection, sent.token)
         assert card is not None
         assert (card.id, card.sender_name, card.message) == (greeting.id, "Ada", greeting.message)
-        assert rows.find_card(connection, "t_" + "a" * 26) is None
+        assert card_rows.find_card(connection, "t_" + "a" * 26) is None
 
 
 def test_a_repeated_greeting_is_the_same(engine: sa.Engine, now: datetime) -> None:

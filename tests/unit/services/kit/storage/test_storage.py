@@ -161,6 +161,28 @@ async def test_writes_that_wait_leave_threads_to_the_reads(storage: Storage) -> 
     assert await storage.read(skus) == [f"{n}" for n in range(8)]
 
 
+async def test_a_write_keeps_its_turn_when_its_caller_leaves(storage: Storage) -> None:
+    held, go = threading.Event(), threading.Event()
+
+    def hold(_: sa.Connection) -> None:
+        held.set()
+        assert go.wait(10)
+
+    leaving = Deferred.fromCoroutine(storage.write(hold))
+    await storage.read(lambda _: held.wait(10))
+    leaving.cancel()
+    with pytest.raises(CancelledError):
+        await leaving
+    next_write = Deferred.fromCoroutine(storage.write(add, "A"))
+    # Three reads meet, so all threads but that of the first write are free.
+    meeting = threading.Barrier(3, timeout=10)
+    await gatherResults(
+        [Deferred.fromCoroutine(storage.read(lambda _: meeting.wait())) for _ in range(3)]
+    )
+    go.set()
+    assert await next_write == "A"
+
+
 async def test_a_job_given_up_by_its_caller_is_not_begun(storage: Storage) -> None:
     go = threading.Event()
     holding = [Deferred.fromCoroutine(storage.read(lambda _: go.wait(10))) for _ in range(4)]
@@ -223,9 +245,10 @@ async def test_closing_lets_running_jobs_end(make: Callable[[], Storage]) -> Non
     running = Deferred.fromCoroutine(storage.read(lambda _: go.wait(10)))
     closing = Deferred.fromCoroutine(storage.close())
     assert not closing.called
-    with pytest.raises(Problem) as caught:
-        await storage.read(skus)
-    assert (caught.value.status, caught.value.type) == (503, "stopping")
+    for call in (storage.read, storage.write, storage.write):
+        with pytest.raises(Problem) as caught:
+            await call(skus)
+        assert (caught.value.status, caught.value.type) == (503, "stopping")
     go.set()
     assert await running is True
     await closing

@@ -1,0 +1,54 @@
+"""The command: ``python -m bench``; see ``docs/reference/benchmarks.md``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+import msgspec
+
+from .cases import CASES, Case
+from .process import PeerFailed
+from .report import as_json, show
+from .rounds import run
+
+
+@click.command()
+@click.option("--rounds", default=3, show_default=True, type=click.IntRange(1), help="How often.")
+@click.option(
+    "--seconds",
+    default=2.0,
+    show_default=True,
+    type=click.FloatRange(0.1),
+    help="How long each window is.",
+)
+@click.option(
+    "--only",
+    type=click.Choice(["server", "client", "pair"]),
+    help="One part; without it all three.",
+)
+@click.option("--json", "target", type=click.Path(path_type=Path), help="Write all numbers here.")
+def main(rounds: int, seconds: float, only: str | None, target: Path | None) -> None:
+    """Measure what a call costs, beside its peers; ends with 0 unless something broke."""
+    cases = [case for case in CASES if only in (None, case.part)]
+
+    def progress(number: int, case: Case) -> None:
+        if sys.stderr.isatty():
+            text = f"round {number} of {rounds}: {case.part}, {case.peer}"
+            print(f"\r{text:60}", end="", file=sys.stderr, flush=True)
+
+    try:
+        samples = run(cases, rounds, min(0.5, seconds), seconds, progress)
+    except PeerFailed as error:
+        raise click.ClickException(str(error)) from None
+    finally:
+        if sys.stderr.isatty():
+            print(f"\r{'':60}\r", end="", file=sys.stderr, flush=True)
+    show(samples)
+    if target is not None:
+        target.write_bytes(msgspec.json.format(msgspec.json.encode(as_json(samples))) + b"\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+"""Shows the results: a table for people, JSON for programs."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib.metadata import version
+from importlib.util import find_spec
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from .summary import Row, Samples, Verdict, rows, verdicts
+
+_PEERS = ("twisted", "treq", "httptools", "msgspec", "uvicorn", "fastapi", "aiohttp", "grpcio")
+_HEADS = (
+    "part", "peer", "calls/s", "caller us", "server us", "busy", "lowest", "highest", "x ours"
+)  # fmt: skip
+# With 32 in flight one side should always have work. If neither has, calls wait for something that
+# is no work (a timer of the kernel, a neighbour on the core), and the row measures that.
+_BUSY_RATIO = 0.8
+
+
+def setting() -> dict[str, Any]:
+    """On what it was measured."""
+    return {
+        "python": platform.python_version(),
+        "cores": len(os.sched_getaffinity(0)),
+        "uvloop": "installed, not used" if find_spec("uvloop") else "not installed",
+        "versions": {name: version(name) for name in _PEERS},
+    }
+
+
+def show(samples: Samples) -> None:
+    """Print the table and the promises."""
+    console = Console(highlight=False)
+    found = rows(samples)
+    table = [_cells(row) for row in found]
+    if console.is_terminal:
+        pretty = Table(*_HEADS[:2])
+        for head in _HEADS[2:]:
+            pretty.add_column(head, justify="right")
+        for number, cells in enumerate(table):
+            last = number + 1 == len(table) or table[number + 1][0] != cells[0]
+            pretty.add_row(*cells, end_section=last)
+        console.print(pretty)
+    else:
+        _print_plain([_HEADS, *table])
+    for row in found:
+        if row.busy_ratio < _BUSY_RATIO:
+            print(
+                f"\nDo not trust {row.part}, {row.peer}: neither side was busy, so something else "
+                "held its calls up."
+            )
+    print()
+    for verdict in verdicts(samples):
+        print(_sentence(verdict))
+    facts = setting()
+    peers = ", ".join(f"{name} {number}" for name, number in facts["versions"].items())
+    print(f"\nPython {facts['python']}, {facts['cores']} cores; {peers}; uvloop {facts['uvloop']}")
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    unit = ",.0f" if row.part == "pair" else ",.1f"
+    return (
+        row.part,
+        row.peer,
+        f"{row.calls_per_s:,.0f}",
+        f"{row.caller_us:,.1f}",
+        f"{row.server_us:,.1f}",
+        f"{row.busy_ratio:.0%}",
+        format(row.least, unit),
+        format(row.greatest, unit),
+        "-" if row.against_ours is None else f"{row.against_ours:.2f}",
+    )
+
+
+def _print_plain(lines: list[tuple[str, ...]]) -> None:
+    widths = [max(len(line[column]) for line in lines) for column in range(len(_HEADS))]
+    for line in lines:
+        cells = [
+            cell.ljust(width) if column < 2 else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ]
+        print("  ".join(cells).rstrip())
+
+
+def _sentence(verdict: Verdict) -> str:
+    word = "reached" if verdict.reached else "missed"
+    return (
+        f"{word:7}  {verdict.promise.text}: {verdict.ratio:.3g} "
+        f"(rounds {verdict.least:.3g} to {verdict.greatest:.3g})"
+    )
+
+
+def as_json(samples: Samples) -> dict[str, Any]:
+    """Everything, with each round's numbers."""
+    return {
+        "setting": setting(),
+        "rows": [row._asdict() for row in rows(samples)],
+        "promises": [
+            {**verdict._asdict(), "promise": verdict.promise._asdict()}
+            for verdict in verdicts(samples)
+        ],
+        "rounds": [
+            {"part": case.part, "peer": case.peer, "samples": list(taken)}
+            for case, taken in samples.items()
+        ],
+    }

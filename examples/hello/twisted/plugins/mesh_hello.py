@@ -1,0 +1,3 @@
+from services.plugin import service_plugin
+
+hello = service_plugin("hello")

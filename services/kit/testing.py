@@ -1,0 +1,135 @@
+"""For the tests of services: handlers answered in the same process, without sockets or real time.
+
+::
+
+    mesh = InProcessMesh()
+    async with open_directory(mesh.kit(tmp_path)) as directory:
+        mesh.serve(service, directory)
+        user = await mesh.client(Users).fetch(id="u_...")
+
+A request is encoded, routed, decoded, validated and answered as on a port; only the bytes' way
+between is left out. The services that a handler calls are those that the same mesh serves.
+"""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.logger import Logger
+
+from balancer import Rejected
+from balancer.wire import IncomingRequest
+from clients.contract import (
+    AnswerDecoder,
+    BadRequest,
+    Call,
+    CallOptions,
+    Contract,
+    Message,
+    RequestEncoder,
+)
+
+from .problem import Problem
+from .runtime import Kit
+from .service import CallRoute, Service
+
+Client = TypeVar("Client", bound=Contract)
+Answer = TypeVar("Answer", bound=Message)
+State = TypeVar("State")
+
+# Long enough that no test meets it by accident; the clock moves only when a test says so.
+_DEADLINE_S = 60.0
+
+
+class InProcessMesh:
+    """Carries calls straight to services' handlers.
+
+    Attributes:
+        calls: the names of all calls made, such as "users.fetch", in order.
+        clock: the time of `kit`; advance it to let time pass.
+        wall: what ``kit.wall()`` says; set it as you like.
+    """
+
+    def __init__(self) -> None:
+        """Begin without services, at a fixed time."""
+        self.calls: list[str] = []
+        self.clock = Clock()
+        self.wall = datetime(2026, 11, 20, 12, tzinfo=UTC)
+        self._routes: dict[Call[Any, Any, Any], CallRoute[Any]] = {}
+
+    def kit(self, folder: Path, *, sample_data: bool = False) -> Kit:
+        """What a service is given at its start.
+
+        Args:
+            folder: where its records are.
+            sample_data: whether an empty store is filled.
+        """
+        return Kit(
+            clock=cast("Any", self.clock),
+            wall=lambda: self.wall,
+            rng=random.Random(7),  # noqa: S311 - the same in every run
+            mesh=cast("Any", self),
+            storage_folder=folder,
+            sample_data=sample_data,
+            log=Logger("test"),
+        )
+
+    def serve(self, service: Service[State], state: State) -> None:
+        """Answer a service's calls from now on.
+
+        Args:
+            service: whose handlers.
+            state: what they share.
+        """
+        self._routes.update(service.routes(state))
+
+    def client(self, contract: type[Client]) -> Client:
+        """The typed client of a service, as `clients.Mesh` gives it."""
+        return contract(self)
+
+    def carry(
+        self, call: Call[Any, Any, Answer], message: Message, options: CallOptions | None
+    ) -> Deferred[Answer]:
+        """Make one call; see `clients.contract.Carrier`."""
+        self.calls.append(f"{call.service}.{call.name}")
+        return Deferred.fromCoroutine(self._carry(call, message, options))
+
+    async def _carry(
+        self, call: Call[Any, Any, Answer], message: Message, options: CallOptions | None
+    ) -> Answer:
+        incoming = _Incoming(call, message, options, self.clock.seconds() + _DEADLINE_S)
+        route = self._routes[call]
+        try:
+            answer = route.finish(await route.begin(incoming))
+        except (Problem, BadRequest) as error:
+            raise Rejected(
+                str(error), status=error.status, type=error.type, detail=str(error)
+            ) from None
+        return AnswerDecoder(call).decode(answer.body)
+
+
+class _Incoming:
+    """A call as its route sees it; see `services.kit.server.Incoming`."""
+
+    def __init__(
+        self,
+        call: Call[Any, Any, Any],
+        message: Message,
+        options: CallOptions | None,
+        deadline: float,
+    ) -> None:
+        target, body = RequestEncoder(call).encode(message)
+        path, _, query = target.partition(b"?")
+        headers = {b"mesh-caller": b"test"}
+        if options is not None and options.idempotency_key is not None:
+            headers[b"idempotency-key"] = options.idempotency_key.encode("ascii")
+        self.request = IncomingRequest(call.method.encode("ascii"), path, query, headers)
+        self.request.body = body
+        parts = zip(call.path.segments, path.split(b"/")[1:], strict=True)
+        self.values = [value for segment, value in parts if segment is None]
+        self.deadline = deadline

@@ -1,0 +1,180 @@
+"""``txmesh load``: calls at a constant rate, and what became of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from balancer import ConfigFile
+from clients import Mesh
+from clients.contract import Call, CallOptions, Message
+
+from .arguments import read_message
+from .catalogue import Catalogue
+from .faults import FAILED, INTERRUPTED, Failed, say
+from .live import Live
+from .openloop import OpenLoop
+from .options import Positive, config_option, deadline_option, json_option, open_config
+from .output import console, table, write_json
+from .reports import LoadReport
+from .runner import on_signals, run
+from .schedule import Schedule
+from .tally import Tally, shares
+
+
+@click.command("load")
+@click.argument("service")
+@click.argument("operation")
+@click.argument("fields", nargs=-1, metavar="KEY=VALUE...")
+@click.option("--rate", type=Positive(1e6), required=True, metavar="R", help="Calls a second.")
+@click.option(
+    "--duration",
+    "duration_s",
+    type=Positive(86_400.0),
+    required=True,
+    metavar="S",
+    help="For how many seconds.",
+)
+@deadline_option
+@click.option("--quiet", "-q", is_flag=True, help="Show nothing while it runs.")
+@config_option
+@json_option
+def load(
+    service: str,
+    operation: str,
+    fields: tuple[str, ...],
+    rate: float,
+    duration_s: float,
+    deadline_s: float | None,
+    quiet: bool,
+    config: str | None,
+    as_json: bool,
+) -> int:
+    """Call OPERATION of SERVICE at a constant rate and report what became of the calls.
+
+    Calls start when they are due, whatever the answers do, and latency counts from that instant: so
+    a mesh that stalls shows it. All calls are waited for at the end. ^C ends it early and reports
+    all the same; the second ^C just ends it.
+
+    A call failed when it ended without the service's own answer; one that the service refused with
+    a 4xx is rejected, which is not failed.
+
+    \b
+    Examples:
+      txmesh load products fetch sku=BDAY-00017 --rate 200 --duration 10
+      txmesh load products search text=sun --rate 1000 --duration 30 --json > report.json
+
+    Exits with 0 only when nothing failed; with 130 when it was ended early.
+    """
+    file = open_config(config)
+    declared = Catalogue(file).call(service, operation)
+    message = read_message(declared, fields)
+    schedule = Schedule(rate, duration_s)
+
+    async def work(reactor: Any) -> int:
+        running = _Load(reactor, file, declared, message, CallOptions(deadline_s=deadline_s))
+        on_signals(reactor, running.interrupt)
+        report = await running.run(schedule, quiet=quiet)
+        if as_json:
+            write_json(report)
+        else:
+            show(report)
+        if report.failed:
+            say(f"{report.failed} of {report.calls} calls failed")
+            return FAILED
+        if running.interrupted:
+            say(f"ended early, after {report.calls} of {schedule.total} calls")
+            return INTERRUPTED
+        return 0
+
+    return run(work)
+
+
+class _Load:
+    """One load under way."""
+
+    def __init__(
+        self,
+        reactor: Any,
+        file: ConfigFile,
+        call: Call[Any, Any, Any],
+        message: Message,
+        options: CallOptions,
+    ) -> None:
+        self._reactor = reactor
+        self._mesh = Mesh(file, caller="txmesh-load", reactor=reactor)
+        self._call = call
+        self._message = message
+        self._options = options
+        self._loop: OpenLoop | None = None
+        self.interrupted = False
+
+    def interrupt(self) -> None:
+        if self.interrupted:
+            self._reactor.stop()
+        self.interrupted = True
+        if self._loop is not None:
+            self._loop.end_early()
+
+    async def run(self, schedule: Schedule, *, quiet: bool) -> LoadReport:
+        mesh = self._mesh
+        service = self._call.service
+        fleet = mesh.fleet(service)
+        if not fleet.replicas:
+            mesh.close()
+            raise Failed(
+                f"no replica of {service} is announced, so nothing was called; start some with "
+                "`txmesh up`, or name another registry with --config"
+            )
+        # Records are kept here, for the fleet forgets the replicas that leave during the run.
+        seen = set(fleet.replicas.values())
+        tally = Tally()
+        self._loop = OpenLoop(
+            clock=mesh.clock,
+            schedule=schedule,
+            start=lambda: mesh.carry(self._call, self._message, self._options),
+            tally=tally,
+            each_tick=lambda: seen.update(fleet.replicas.values()),
+        )
+        live = None if quiet else Live(mesh.clock, tally, schedule.total)
+        try:
+            seconds = await self._loop.run()
+        finally:
+            if live is not None:
+                live.stop()
+        # A call's retry may have found a replica after the last tick.
+        seen.update(fleet.replicas.values())
+        attempts = sum(stats.attempts for stats in mesh.stats() if stats.service == service)
+        mesh.close()
+        by_address = shares((replica.endpoint.address, replica.attempts) for replica in seen)
+        return tally.report(seconds=seconds, attempts=attempts, replicas=by_address)
+
+
+def show(report: LoadReport) -> None:
+    """Print a report as two tables."""
+    screen = console()
+    numbers = ("calls", "failed", "rejected", "attempts", "seconds", "p50", "p90", "p99", "p99.9")
+    summary = table(*numbers, numbers=numbers)
+    times = (report.p50_ms, report.p90_ms, report.p99_ms, report.p999_ms)
+    summary.add_row(
+        f"{report.calls:,}",
+        f"{report.failed:,}",
+        f"{report.rejected:,}",
+        f"{report.attempts:,}",
+        f"{report.seconds:.1f}",
+        *(f"{time_ms:.1f} ms" for time_ms in times),
+    )
+    screen.print(summary)
+    screen.print()
+    by_replica = table("replica", "attempts", "share", numbers=("attempts", "share"))
+    for address, attempts in report.replicas.items():
+        share = attempts / report.attempts if report.attempts else 0.0
+        by_replica.add_row(address, f"{attempts:,}", f"{share:.1%}")
+    screen.print(by_replica)
+    if report.errors:
+        screen.print()
+        by_kind = table("error", "calls", numbers=("calls",))
+        for kind, count in report.errors.items():
+            by_kind.add_row(kind, f"{count:,}")
+        screen.print(by_kind)

@@ -1,0 +1,80 @@
+"""The documents that ``--json`` prints. Others read them: a field here is a promise."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class RegistryReport(msgspec.Struct, frozen=True, kw_only=True):
+    """Where replicas were looked up.
+
+    Attributes:
+        url: as configured.
+        age_s: how old the view is, in seconds.
+    """
+
+    url: str
+    age_s: float
+
+
+class ReplicaReport(msgspec.Struct, frozen=True, kw_only=True):
+    """One replica.
+
+    Attributes:
+        service: its service's name.
+        replica: its own name.
+        address: "host:port" of its service port.
+        admin: "host:port" of its admin port; "" when the registry knows none.
+        pid: its process id; 0 when the registry knows none.
+        version: what it runs.
+        state: "ready", "draining", "silent" or "unreachable".
+        age_s: seconds since it started; None when the registry does not know.
+    """
+
+    service: str
+    replica: str
+    address: str
+    admin: str
+    pid: int
+    version: str
+    state: str
+    age_s: float | None
+
+
+class StatusReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What ``txmesh status --json`` and ``txmesh up --json`` print."""
+
+    registry: RegistryReport
+    replicas: list[ReplicaReport]
+
+
+class LoadReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What ``txmesh load --json`` prints.
+
+    Attributes:
+        calls: calls made; each has ended.
+        failed: those that ended without the service's own answer.
+        rejected: those that the service refused with its own 4xx.
+        degraded: those that were answered with less than the whole.
+        attempts: tries on replicas; those beyond ``calls`` are retries.
+        seconds: from the first call's instant to the last answer.
+        p50_ms: the median latency of all calls, counted from the instant at which each was due.
+        p90_ms: likewise.
+        p99_ms: likewise.
+        p999_ms: likewise, p99.9.
+        replicas: attempts by address; replicas that left during the run are among them.
+        errors: failed and rejected calls by kind.
+    """
+
+    calls: int
+    failed: int
+    rejected: int
+    degraded: int
+    attempts: int
+    seconds: float
+    p50_ms: float
+    p90_ms: float
+    p99_ms: float
+    p999_ms: float
+    replicas: dict[str, int]
+    errors: dict[str, int]

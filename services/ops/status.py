@@ -1,0 +1,125 @@
+"""``txmesh status``: which replicas there are, and how each is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+from rich.text import Text
+from twisted.internet.defer import gatherResults
+
+from balancer import ConfigFile
+from balancer.discovery import Registry, RegistrySettings
+from clients import Mesh
+
+from .faults import FAILED, say
+from .options import config_option, json_option, open_config
+from .output import console, table, write_json
+from .probe import DRAINING, READY, Prober
+from .reports import RegistryReport, ReplicaReport, StatusReport
+from .runner import run, wall
+
+_STYLES = {READY: "green", DRAINING: "yellow"}
+
+
+@click.command("status")
+@config_option
+@json_option
+def status(config: str | None, as_json: bool) -> int:
+    """Show every replica that is announced, and how it is by its own word.
+
+    \b
+    STATE is one of
+      ready        it takes calls
+      draining     it finishes what it has and takes nothing new
+      silent       it accepts connections and does not answer (stopped, or far too busy)
+      unreachable  nothing listens where it is announced
+
+    \b
+    Examples:
+      txmesh status
+      txmesh status --json | jq -r '.replicas[] | select(.state != "ready") | .replica'
+
+    Exits with 1 when no replica is announced.
+    """
+    file = open_config(config)
+
+    async def work(reactor: Any) -> int:
+        mesh = Mesh(file, caller="txmesh-status", reactor=reactor)
+        report = await look(file, mesh.registry, Prober(reactor, mesh.clock))
+        if as_json:
+            write_json(report)
+        elif report.replicas:
+            show(report)
+        mesh.close()
+        if not report.replicas:
+            say(
+                f"no replica is announced in {report.registry.url}; start some with "
+                "`txmesh up`, or name another registry with --config"
+            )
+            return FAILED
+        return 0
+
+    return run(work)
+
+
+async def look(file: ConfigFile, registry: Registry, prober: Prober) -> StatusReport:
+    """Ask all announced replicas at once.
+
+    Args:
+        file: the configuration, for the registry's URL.
+        registry: the open registry.
+        prober: asks.
+    """
+    endpoints = sorted(registry.endpoints(), key=lambda e: (e.service, e.replica))
+    states = await gatherResults([prober.state(endpoint) for endpoint in endpoints])
+    now = wall()
+    return StatusReport(
+        registry=RegistryReport(
+            url=file.section("registry", RegistrySettings).url,
+            age_s=round(registry.age_s(), 3),
+        ),
+        replicas=[
+            ReplicaReport(
+                service=endpoint.service,
+                replica=endpoint.replica,
+                address=endpoint.address,
+                admin=endpoint.admin,
+                pid=endpoint.pid,
+                version=endpoint.version,
+                state=state,
+                age_s=round(max(0.0, now - endpoint.started), 3) if endpoint.started else None,
+            )
+            for endpoint, state in zip(endpoints, states, strict=True)
+        ],
+    )
+
+
+def show(report: StatusReport) -> None:
+    """Print a report as a table."""
+    made = table(
+        "service", "replica", "address", "admin", "pid", "version", "state", "age",
+        numbers=("pid", "age"),
+    )  # fmt: skip
+    for replica in report.replicas:
+        made.add_row(
+            replica.service,
+            replica.replica,
+            replica.address,
+            replica.admin or "-",
+            str(replica.pid or "-"),
+            replica.version or "-",
+            Text(replica.state, style=_STYLES.get(replica.state, "red")),
+            age(replica.age_s),
+        )
+    console().print(made)
+
+
+def age(seconds: float | None) -> str:
+    """A time span as people say it: "12 s", "5 min", "3 h", "9 d"; "-" when it is not known."""
+    if seconds is None:
+        return "-"
+    for unit_s, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * unit_s:
+            return f"{seconds / unit_s:.0f} {unit}"
+    return f"{seconds:.0f} s"

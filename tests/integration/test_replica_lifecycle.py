@@ -1,0 +1,203 @@
+"""Replicas run by hand: they take their share at once, and leave without losing a call."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from twisted.internet.defer import Deferred, gatherResults
+
+from clients import Mesh
+from clients.contract import Call, Contract
+from clients.users import UpdateUser, User, Users
+from tests.processes import children, sleep, until
+
+CONFIG = """
+[registry]
+url = "file:leases"
+[storage]
+url = "sqlite:data"
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "mesh.toml").write_text(CONFIG)
+    return tmp_path
+
+
+def fetching(mesh: Mesh, user: str, failures: list[object]) -> Deferred[None]:
+    """One call; what failed is kept."""
+    return (
+        mesh.client(Users)
+        .fetch(id=user)
+        .addCallbacks(lambda _: None, lambda failure: failures.append(failure.value))
+    )
+
+
+USER = "u_22yuwt6yiuetv5zn"
+
+
+class OnceOnly(Contract, name="users"):
+    """A call of the users service that the client believes to be unsafe to repeat."""
+
+    update = Call(UpdateUser, User, put="/v1/users/{id}", idempotent=False, deadline_s=2.0)
+
+
+async def test_a_replica_started_by_hand_takes_its_share_within_a_second(folder: Path) -> None:
+    with children(folder) as start:
+        first = start("users", "users-1", "--config", "mesh.toml")
+        await first.ready()
+        mesh = Mesh(folder / "mesh.toml")
+        try:
+            await mesh.client(Users).fetch(id=USER)
+            second = start("users", "users-2", "--config", "mesh.toml")
+            await second.ready()
+            await until(lambda: len(mesh.fleet("users").available) == 2, "both known", within_s=1.0)
+            failures: list[object] = []
+            await gatherResults([fetching(mesh, USER, failures) for _ in range(200)])
+            shares = [replica.attempts for replica in mesh.fleet("users").available]
+            assert failures == []
+            assert min(shares) >= 60
+        finally:
+            mesh.close()
+
+
+@pytest.mark.parametrize("reactor", ["mesh", "epoll", "poll"])
+async def test_sigterm_under_load_loses_nothing(folder: Path, reactor: str) -> None:
+    """Calls that may not be repeated go on all the time; none may be lost, and the exit is 0."""
+    with children(folder) as start:
+        config = ("--config", "mesh.toml")
+        stays = start("users", "stays", *config, reactor=reactor)
+        leaves = start("users", "leaves", *config, reactor=reactor)
+        await stays.ready()
+        await leaves.ready()
+        mesh = Mesh(folder / "mesh.toml")
+        users = mesh.client(OnceOnly)
+        failures: list[object] = []
+        running: list[Deferred[None]] = []
+        # Each gets one attempt. Its version is stale on purpose, so every one of them is answered
+        # 412, and nothing is changed.
+        try:
+            await mesh.client(Users).fetch(id=USER)
+            left = False
+            for round_ in range(300):
+                if round_ == 60:
+                    leaves.signal(signal.SIGTERM)
+                call = users.update(id=USER, version=999, name="Nobody", email="nobody@example.com")
+                running.append(
+                    call.addCallbacks(
+                        lambda _: failures.append("updated"),
+                        lambda failure: (
+                            None
+                            if getattr(failure.value, "status", 0) == 412
+                            else failures.append(failure.value)
+                        ),
+                    )
+                )
+                await sleep(0.005)
+                left = left or len(mesh.fleet("users").available) == 1
+            await gatherResults(running)
+            assert failures == []
+            assert left
+            assert await leaves.ended() == 0
+            assert leaves.event("has left") is not None
+        finally:
+            mesh.close()
+
+
+async def test_the_registry_forgets_a_killed_replica_within_200_ms(folder: Path) -> None:
+    with children(folder) as start:
+        child = start("users", "users-1", "--config", "mesh.toml")
+        await child.ready()
+        mesh = Mesh(folder / "mesh.toml")
+        try:
+            await mesh.client(Users).fetch(id=USER)
+            child.process.kill()
+            child.process.wait()
+            # 200 ms are promised; a busy machine gets the rest.
+            await until(lambda: not mesh.fleet("users").replicas, "forgotten", within_s=1.0)
+        finally:
+            mesh.close()
+
+
+async def test_plain_http_on_every_port(folder: Path) -> None:
+    """The service port's paths, and the admin port's, as anybody's client sees them."""
+    import treq
+
+    with children(folder) as start:
+        child = start("users", "users-1", "--config", "mesh.toml")
+        address, admin = await child.ready()
+
+        async def get(url: str, method: str = "GET") -> tuple[int, bytes]:
+            response = await treq.request(method, url, persistent=False)
+            return response.code, await response.content()
+
+        assert (await get(f"http://{address}/v1/users/{USER}"))[0] == 200
+        assert (await get(f"http://{address}/openapi.json"))[0] == 200
+        assert b"rapi-doc" in (await get(f"http://{address}/docs"))[1]
+        assert await get(f"http://{admin}/health/live") == (200, b'{"status":"live"}')
+        assert await get(f"http://{admin}/health/ready") == (200, b'{"status":"ready"}')
+        status, metrics = await get(f"http://{admin}/metrics")
+        assert status == 200
+        assert b'mesh_requests_total{route="users.fetch",status="200"} 1.0' in metrics
+        assert b"process_resident_memory_bytes" in metrics
+        assert (await get(f"http://{admin}/drain", "POST"))[0] == 202
+        assert await child.ended() == 0
+
+
+async def test_a_replica_leaves_with_the_process_that_holds_its_input(folder: Path) -> None:
+    import subprocess
+    import sys
+
+    log = folder / "held.log"
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [
+                str(Path(sys.executable).with_name("twistd")),
+                *("-n", "--pidfile=", "mesh-users", "--config", "mesh.toml", "--until-eof"),
+            ],
+            cwd=folder,
+            stdin=subprocess.PIPE,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            env=dict(os.environ),
+        )
+    try:
+        await until(lambda: " serves " in log.read_text(), "ready")
+        assert process.stdin is not None
+        process.stdin.close()
+        await until(lambda: process.poll() is not None, "its end")
+        assert process.returncode == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize(
+    ("config", "options", "words"),
+    [
+        ("[sever]\n", (), "unknown section [sever]; did you mean 'server'?"),
+        ("[server]\nidle = 3\n", (), "line 2: unknown key 'idle' in [server]"),
+        ("[registry]\nurl = 'consul:x'\n", (), "registry url 'consul:x' is not understood"),
+        ("", ("--listen", "udp:3"), "is not tcp:PORT:interface=HOST"),
+        ("", ("--listen", "tcp:0:interface=0.0.0.0"), "needs --advertise"),
+        ("", ("--listen", "tcp:1:interface=127.0.0.1"), "cannot start"),
+    ],
+)
+async def test_a_replica_that_cannot_start_says_why_and_fails(
+    folder: Path, config: str, options: tuple[str, ...], words: str
+) -> None:
+    if "tcp:1:" in " ".join(options) and os.getuid() == 0:
+        # Root may listen there: take a port that is taken instead.
+        import socket
+
+        taken = socket.create_server(("127.0.0.1", 0))
+        options = ("--listen", f"tcp:{taken.getsockname()[1]}")
+    (folder / "mesh.toml").write_text(config)
+    with children(folder) as start:
+        child = start("users", "users-1", "--config", "mesh.toml", *options)
+        assert await child.ended() != 0
+        assert words in child.log.read_text()
