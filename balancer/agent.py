@@ -6,6 +6,7 @@ service as the host of a URL: ``http://users/v1/users/u_1``.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -22,7 +23,20 @@ from .values import Reply, Request
 
 _IDEMPOTENT = frozenset({b"GET", b"HEAD", b"PUT", b"DELETE", b"OPTIONS"})
 # Fields that the balancer writes itself.
-_OURS = frozenset({b"host", b"content-length", b"connection", b"transfer-encoding"})
+_OURS = frozenset(
+    {
+        b"host",
+        b"content-length",
+        b"connection",
+        b"transfer-encoding",
+        b"mesh-attempt",
+        b"mesh-caller",
+        b"mesh-deadline",
+    }
+)
+# Nothing that would end the line or the word that it stands in.
+_URL = re.compile(rb"[Hh][Tt][Tt][Pp]://([A-Za-z0-9][A-Za-z0-9._-]*)(?=[/?#]|\Z)([!-~]*)").fullmatch
+_METHOD = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+").fullmatch
 
 
 @implementer(IAgent)
@@ -53,15 +67,19 @@ class MeshAgent:
         """Make a request; see `IAgent`.
 
         Raises:
-            ValueError: the URL is not ``http://SERVICE/...``.
+            ValueError: the URL is not ``http://SERVICE/...``, quoted, or the method is none.
         """
-        scheme, separator, rest = uri.partition(b"://")
-        if not separator or scheme.lower() != b"http":
-            raise ValueError(f"{uri!r} is not http://SERVICE/...; the mesh speaks plain HTTP")
-        service, slash, target = rest.partition(b"/")
-        if not service or b":" in service or b"@" in service:
-            raise ValueError(f"{uri!r}: the host must be a service's name, such as http://users/")
-        target = (slash + target).partition(b"#")[0] or b"/"
+        match = _URL(uri)
+        if match is None:
+            raise ValueError(
+                f"{uri!r} is not http://SERVICE/..., with a service's name such as users for a "
+                "host, no port, and all else percent-quoted; the mesh speaks plain HTTP"
+            )
+        if not _METHOD(method):
+            raise ValueError(f"{method!r} is no HTTP method")
+        service, target = match[1], match[2].partition(b"#")[0]
+        if not target.startswith(b"/"):
+            target = b"/" + target
         headers = headers or Headers()
         lines = b"".join(
             b"%b: %b\r\n" % (name, value)

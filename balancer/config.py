@@ -11,6 +11,7 @@ import difflib
 import re
 import tomllib
 from pathlib import Path
+from types import NoneType, UnionType
 from typing import Any, TypeVar
 
 import msgspec
@@ -22,7 +23,11 @@ Section = TypeVar("Section", bound=msgspec.Struct)
 # Every section that any room reads: an unknown one is refused whoever opens the file.
 SECTIONS = ("registry", "client", "server", "storage", "log", "services", "up")
 
-_LINE = re.compile(r"\A(.*) \(at line (\d+), column \d+\)\Z", re.DOTALL)
+_LINE = re.compile(r"\A(.*) \(at (?:line (\d+), column \d+|end of document)\)\Z", re.DOTALL)
+# Only as much of TOML as it takes to find the line of what the real parser has read.
+_KEY = r"""[A-Za-z0-9_-]+|"[^"]*"|'[^']*'"""
+_HEADER = re.compile(r"\s*\[+\s*([^\]]+?)\s*\]").match
+_ASSIGNED = re.compile(rf"\s*((?:{_KEY})(?:\s*\.\s*(?:{_KEY}))*)\s*=").match
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -54,11 +59,12 @@ class ConfigFile:
             self._sections: dict[str, Any] = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             parts = _LINE.match(str(error))
-            line, what = (int(parts[2]), parts[1]) if parts else (1, str(error))
+            line = int(parts[2]) if parts and parts[2] else len(text.splitlines())
+            what = parts[1] if parts else str(error)
             raise self._error(line, f"not valid TOML: {what}") from None
         for name in self._sections:
             if name not in SECTIONS:
-                line = self._line_of((), name)
+                line, _ = self._find((name,))
                 raise self._error(line, f"unknown section [{name}]{_hint(name, SECTIONS)}")
 
     def section(self, name: str, kind: type[Section]) -> Section:
@@ -85,7 +91,7 @@ class ConfigFile:
         """
         values = self._sections.get(name, {})
         if not isinstance(values, dict):
-            raise self._error(self._line_of((), name), f"{name} must be a table")
+            raise self._error(self._find((name,))[0], f"{name} must be a table")
         return {key: self._decode((name, key), value, kind) for key, value in values.items()}
 
     def _decode(self, place: tuple[str, ...], value: Any, kind: type[Section]) -> Section:
@@ -96,11 +102,13 @@ class ConfigFile:
             inner = re.findall(r"\.([A-Za-z0-9_-]+)", where.rstrip("`"))
             keys = (*place, *inner)
             if found := re.match(r"Object contains unknown field `(.*)`", what):
-                line = self._line_of(keys, found[1])
+                line, _ = self._find((*keys, found[1]))
                 known = [field.encode_name for field in msgspec.structs.fields(_at(kind, inner))]
                 text = f"unknown key {found[1]!r} in [{'.'.join(keys)}]{_hint(found[1], known)}"
             else:
-                line = self._line_of(keys[:-1], keys[-1])
+                # A range is checked by the whole section, and names its key in words.
+                words = [self._find((*keys, word)) for word in re.findall(r"[a-z_]+", what)]
+                line, _ = max([self._find(keys), *words], key=lambda found: found[1])
                 text = f"{'.'.join(keys)}: {what}"
             raise self._error(line, text) from None
 
@@ -108,26 +116,43 @@ class ConfigFile:
         where = self.path if self.path is not None else "the built-in configuration"
         return ConfigError(f"{where}, line {line}: {text}")
 
-    def _line_of(self, section: tuple[str, ...], key: str) -> int:
-        """The line on which a key, or the header of a section, stands; 1 when it is not found."""
+    def _find(self, keys: tuple[str, ...]) -> tuple[int, int]:
+        """The line on which a key is set, or as much of the way to it as is written.
+
+        Args:
+            keys: the way from the top, such as ("client", "dispatch", "attempts").
+
+        Returns:
+            The line's number, and how many of the keys it goes along with; (1, 0) when none.
+        """
         inside: tuple[str, ...] = ()
-        quoted = re.compile(rf"""\s*["']?{re.escape(key)}["']?\s*[=.]""")
-        fallback = 1
+        found, depth = 1, 0
         for number, line in enumerate(self._text.splitlines(), 1):
-            if header := re.match(r"\s*\[+\s*([^\]]+?)\s*\]", line):
-                inside = tuple(part.strip(" \"'") for part in header[1].split("."))
-                if inside == (*section, key):
-                    return number
-                if inside == section:
-                    fallback = number
-            elif inside == section and quoted.match(line):
-                return number
-        return fallback
+            if header := _HEADER(line):
+                way = inside = _split(header[1])
+            elif assigned := _ASSIGNED(line):
+                way = (*inside, *_split(assigned[1]))
+            else:
+                continue
+            if way[: len(keys)] == keys:
+                return number, len(keys)
+            # What is not on a line of its own stands in an inline table on this one.
+            if len(way) > depth and keys[: len(way)] == way:
+                found, depth = number, len(way)
+        return found, depth
+
+
+def _split(keys: str) -> tuple[str, ...]:
+    return tuple(key.strip("\"'") for key in re.findall(_KEY, keys))
 
 
 def _at(kind: Any, keys: list[str]) -> Any:
     """The struct type found by following field names, or map values, from a struct type."""
-    for key in keys:
+    for key in (*keys, None):
+        if isinstance(kind, UnionType):
+            kind = next(each for each in kind.__args__ if each is not NoneType)
+        if key is None:
+            break
         if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
             fields = {field.encode_name: field.type for field in msgspec.structs.fields(kind)}
             kind = fields[key]
@@ -156,11 +181,14 @@ def read_config(path: str | Path | None) -> ConfigFile:
         return ConfigFile()
     path = Path(path)
     try:
-        text = path.read_text(encoding="utf-8")
+        raw = path.read_bytes()
     except OSError as error:
         raise ConfigError(
             f"{path}: cannot be read ({error.strerror}); give another file with --config"
         ) from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"{path}: is not UTF-8 text") from None
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise ConfigError(f"{path}, line {line}: is not UTF-8 text") from None
     return ConfigFile(text, path)

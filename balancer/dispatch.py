@@ -20,6 +20,8 @@ from .discovery import Registry
 from .errors import (
     AttemptTimeout,
     CallError,
+    ConfigError,
+    ConnectFailed,
     DeadlineExceeded,
     NoReplicas,
 )
@@ -202,6 +204,7 @@ class _Call(Generic[Answer]):
         "_deferred",
         "_dispatcher",
         "_last_error",
+        "_number",
         "_prefix",
         "_replica",
         "_request",
@@ -262,13 +265,18 @@ class _Call(Generic[Answer]):
         self.attempts += 1
         service.stats.attempts += 1
         replica.in_flight += 1
-        replica.attempts += 1
+        self._number = replica.attempts = replica.attempts + 1
         may_follow = self._retryable and self.attempts < dispatcher.settings.attempts
         until = attempt_deadline(
             dispatcher.settings.deadline, now, self._deadline, may_follow=may_follow
         )
         dispatcher.sweep.add(self, until)
-        self._channel = channel = dispatcher.channel(service, replica)
+        try:
+            self._channel = channel = dispatcher.channel(service, replica)
+        except ConfigError as error:
+            # No address: a registry is other people's data, and the call goes on elsewhere.
+            self.failed(ConnectFailed(str(error)))
+            return
         channel.start(self, bodiless=self._bodiless)
 
     def _leave(self) -> Replica:
@@ -297,17 +305,16 @@ class _Call(Generic[Answer]):
                 if lowered == b"mesh-load":
                     replica.load = value
                     if value.endswith(DRAINING):
-                        fleet.drained(replica)
+                        fleet.drained(replica, now, self._number)
                 elif lowered == b"mesh-nack":
                     nacked = True
         verdict = classify(reply.status, nacked=nacked)
         if verdict is Verdict.GOOD or verdict is Verdict.REJECTED:
-            fleet.succeeded(replica, now)
+            fleet.succeeded(replica, now, self._number)
         elif verdict is Verdict.FAILED:
-            fleet.failed(replica, now)
+            fleet.failed(replica, now, self._number)
         else:
-            # Busy is not broken: asking elsewhere is right, ejecting would make the rest busier.
-            fleet.abandoned(replica)
+            fleet.refused(replica, now, self._number)
         if verdict is not Verdict.GOOD and may_retry(
             verdict, reply.status, retryable=self._retryable
         ):
@@ -331,7 +338,7 @@ class _Call(Generic[Answer]):
     def failed(self, error: CallError) -> None:
         replica = self._leave()
         now = self._dispatcher.clock.seconds()
-        self._service.fleet.failed(replica, now, connecting=not error.sent)
+        self._service.fleet.failed(replica, now, self._number, connecting=not error.sent)
         self._tried += (replica,)
         self._last_error = error
         if error.retryable and (self._retryable or not error.sent) and self._retry(now):
@@ -345,7 +352,7 @@ class _Call(Generic[Answer]):
         if replica is None:
             # The wait before another attempt is over.
             if now >= self._deadline:
-                self._fail(self._last_error or self._deadline_error("while it waited"), now)
+                self._fail(self._deadline_error("while it waited to try again"), now)
             else:
                 self._try(now)
             return
@@ -353,9 +360,9 @@ class _Call(Generic[Answer]):
         assert channel is not None
         sent = self.carrier is not None
         address = replica.endpoint.address
-        fleet = self._service.fleet
-        fleet.failed(replica, now, connecting=not sent)
-        self._tried += (replica,)
+        if replica not in self._tried:  # else it had its share, and that was counted then
+            self._service.fleet.failed(replica, now, self._number, connecting=not sent)
+            self._tried += (replica,)
         if now >= self._deadline:
             channel.abandon(self)
             self._leave()
@@ -426,14 +433,17 @@ class _Call(Generic[Answer]):
         self._dispatcher.sweep.remove(self)
         if self._replica is not None and self._channel is not None:
             self._channel.abandon(self)
-            self._service.fleet.abandoned(self._leave())
+            self._service.fleet.abandoned(self._leave(), self._number)
         self._service.stats.calls += 1
         self._service.stats.failures["cancelled"] += 1
 
     def _deadline_error(self, when: str, *, sent: bool = False) -> CallError:
         given_s = self._deadline - self._began
+        last = self._last_error
+        before = f"; before that: {last}" if last is not None else ""
         return DeadlineExceeded(
-            f"{self._service.name}: the deadline of {given_s:.3f} s ran out {when}", sent=sent
+            f"{self._service.name}: the deadline of {given_s:.3f} s ran out {when}{before}",
+            sent=sent or (last is not None and last.sent),
         )
 
     def _none_error(self) -> CallError:

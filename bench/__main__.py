@@ -15,7 +15,7 @@ from .rounds import run
 
 
 @click.command()
-@click.option("--rounds", default=3, show_default=True, type=click.IntRange(1), help="How often.")
+@click.option("--rounds", default=5, show_default=True, type=click.IntRange(1), help="How often.")
 @click.option(
     "--seconds",
     default=2.0,
@@ -45,9 +45,11 @@ def main(rounds: int, seconds: float, only: str | None, target: Path | None) -> 
     finally:
         if sys.stderr.isatty():
             print(f"\r{'':60}\r", end="", file=sys.stderr, flush=True)
-    show(samples)
     if target is not None:
+        # First: a pager that is closed early must not cost the numbers.
+        target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(msgspec.json.format(msgspec.json.encode(as_json(samples))) + b"\n")
+    show(samples)
 
 
 if __name__ == "__main__":

@@ -6,8 +6,9 @@ import os
 import platform
 from importlib.metadata import version
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, Literal
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -35,12 +36,14 @@ def setting() -> dict[str, Any]:
 def show(samples: Samples) -> None:
     """Print the table and the promises."""
     console = Console(highlight=False)
+    console.width = max(console.width, 100)  # a cut name is worse than a wrapped line
     found = rows(samples)
     table = [_cells(row) for row in found]
     if console.is_terminal:
-        pretty = Table(*_HEADS[:2])
-        for head in _HEADS[2:]:
-            pretty.add_column(head, justify="right")
+        pretty = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+        for head in _HEADS:
+            justify: Literal["left", "right"] = "left" if head in _HEADS[:2] else "right"
+            pretty.add_column(head, justify=justify, no_wrap=True)
         for number, cells in enumerate(table):
             last = number + 1 == len(table) or table[number + 1][0] != cells[0]
             pretty.add_row(*cells, end_section=last)

@@ -16,6 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import msgspec
+from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from ..clock import Clock
@@ -72,25 +73,28 @@ class FolderRegistry:
         self._refused: set[tuple[Path, int]] = set()
         self._listeners: dict[str, list[Listener]] = {}
         self._known: dict[str, list[Endpoint]] = {}
+        self._unreadable: set[str] = set()
         self._looked_at = clock.seconds()
-        self._closed = False
+        self._next_look: IDelayedCall | None = None
 
     def watch(self, service: str, listener: Listener) -> Callable[[], None]:
         """Follow a service; the first look is taken at once."""
-        first = not self._listeners
         listeners = self._listeners.setdefault(service, [])
         if not listeners:
             self._known[service] = self._look(service)
         listeners.append(listener)
         listener(self._known[service])
-        if first:
-            self._schedule()
+        if self._next_look is None:
+            self._next_look = self._clock.callLater(LOOK_S, self._look_again)
 
         def end() -> None:
             if listener in listeners:
                 listeners.remove(listener)
-            if not listeners:
-                self._listeners.pop(service, None)
+            if not listeners and self._listeners.pop(service, None) is not None:
+                for path in [path for path in self._entries if path.parent.name == service]:
+                    self._forget(path)
+                if not self._listeners:
+                    self._rest()
 
         return end
 
@@ -139,8 +143,8 @@ class FolderRegistry:
 
     def close(self) -> None:
         """Look no more."""
-        self._closed = True
         self._listeners.clear()
+        self._rest()
         for path in list(self._entries):
             self._forget(path)
 
@@ -160,23 +164,29 @@ class FolderRegistry:
         finally:
             os.close(descriptor)
 
-    def _schedule(self) -> None:
-        self._clock.callLater(LOOK_S, self._look_again)
+    def _rest(self) -> None:
+        if self._next_look is not None:
+            self._next_look.cancel()
+            self._next_look = None
 
     def _look_again(self) -> None:
-        if self._closed or not self._listeners:
-            return
-        self._schedule()
+        self._next_look = self._clock.callLater(LOOK_S, self._look_again)
         for service, listeners in list(self._listeners.items()):
             found = self._look(service)
             if found != self._known.get(service):
                 self._known[service] = found
                 for listener in list(listeners):
-                    listener(found)
+                    try:
+                        listener(found)
+                    except Exception:  # noqa: BLE001 - one listener must not cost the others
+                        _log.failure(
+                            "a listener to the replicas of {service} failed", service=service
+                        )
 
     def _look(self, service: str) -> list[Endpoint]:
         """The living replicas of one service, by name."""
-        self._looked_at = self._clock.seconds()
+        if not _NAME(service):
+            return []  # it may come out of a URL, and must not lead out of the folder
         folder = self._folder / service
         seen: set[Path] = set()
         try:
@@ -187,11 +197,23 @@ class FolderRegistry:
                         if self._is_living(path, item.inode()):
                             seen.add(path)
         except FileNotFoundError:
-            pass
+            # Nobody was ever announced, or the folder was deleted under those who live: a lease is
+            # the lock, and those that are open here can still be asked.
+            open_here = [path for path in self._entries if path.parent == folder]
+            seen.update(path for path in open_here if not _is_dead(self._entries[path].descriptor))
         except OSError as error:
             # What was known last is still the best guess: stale beats down.
-            _log.warn("the registry folder cannot be read: {error}", error=error)
+            if service not in self._unreadable:
+                self._unreadable.add(service)
+                _log.warn(
+                    "the registry folder {folder} cannot be read, the replicas known last stay: "
+                    "{error}",
+                    folder=folder,
+                    error=error,
+                )
             return self._known.get(service, [])
+        self._unreadable.discard(service)
+        self._looked_at = self._clock.seconds()
         for path in [p for p in self._entries if p.parent == folder and p not in seen]:
             self._forget(path)
         return [self._entries[path].endpoint for path in sorted(seen)]
@@ -218,7 +240,9 @@ class FolderRegistry:
             return None
         try:
             endpoint = msgspec.json.decode(os.pread(descriptor, 65_536, 0), type=Endpoint)
-        except (OSError, msgspec.DecodeError) as error:
+            if endpoint.service != path.parent.name:
+                raise ValueError(f"it is an entry of {endpoint.service}")  # noqa: TRY301
+        except (OSError, ValueError) as error:  # what msgspec raises is a ValueError
             os.close(descriptor)
             if (path, inode) not in self._refused:
                 self._refused.add((path, inode))

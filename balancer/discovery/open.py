@@ -34,8 +34,8 @@ def open_registry(settings: RegistrySettings, folder: Path, clock: Clock) -> Reg
         ConfigError: an unknown scheme, or a text that does not fit its scheme.
     """
     scheme, separator, rest = settings.url.partition(":")
-    if separator and scheme == "file" and rest:
-        return FolderRegistry(folder / rest.removeprefix("//"), clock)
+    if separator and scheme == "file" and (path := rest.removeprefix("//")):
+        return FolderRegistry(folder / path, clock)
     if separator and scheme == "static":
         return StaticRegistry(parse_static(rest))
     raise ConfigError(

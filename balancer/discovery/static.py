@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from ..errors import ConfigError, RegistryError
 from ..values import Endpoint
 from .interface import Lease, Listener
+
+_SERVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*").fullmatch
+_ADDRESS = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})").fullmatch
 
 
 def parse_static(text: str) -> list[Endpoint]:
@@ -16,23 +20,31 @@ def parse_static(text: str) -> list[Endpoint]:
         text: services separated by commas, the addresses of each by "|".
 
     Raises:
-        ConfigError: it reads otherwise.
+        ConfigError: it reads otherwise, or names something twice.
     """
-    endpoints = []
+    endpoints: list[Endpoint] = []
+    seen: set[str] = set()
     for part in filter(None, text.split(",")):
         service, separator, addresses = part.strip().partition("=")
-        if not separator or not service or not addresses:
+        if not separator or not _SERVICE(service) or not addresses:
             raise ConfigError(
                 f"static registry: {part!r} is not service=host:port|host:port, "
                 "such as static:users=127.0.0.1:8001|127.0.0.1:8002"
             )
-        for number, address in enumerate(addresses.split("|"), 1):
-            host, _, port = address.strip().rpartition(":")
-            if not host or not port.isdigit() or not 0 < int(port) < 65536:
-                raise ConfigError(f"static registry: {address!r} is not host:port")
+        found = [address.strip() for address in addresses.split("|")]
+        for number, address in enumerate(found, 1):
+            match = _ADDRESS(address)
+            if match is None or not 0 < int(match[1]) < 65536:
+                raise ConfigError(
+                    f"static registry: {address!r} is not host:port, such as 127.0.0.1:8001"
+                )
             endpoints.append(
-                Endpoint(service=service, replica=f"{service}-{number}", address=address.strip())
+                Endpoint(service=service, replica=f"{service}-{number}", address=address)
             )
+        for name in (service, *found):
+            if name in seen:
+                raise ConfigError(f"static registry: {name!r} is given twice")
+            seen.add(name)
     return endpoints
 
 

@@ -28,7 +28,7 @@ class EjectionSettings(Settings, frozen=True, kw_only=True):
         failures: consecutive failed attempts that eject.
         connect_failures: consecutive failed connects that eject.
         base_s: how long the first ejection lasts, in seconds; each next one is twice as long.
-        max_s: the longest ejection, in seconds.
+        max_s: the longest ejection before the jitter, in seconds.
         jitter: the time is spread evenly by this share to both sides.
     """
 
@@ -107,5 +107,6 @@ class Ejector:
         duration_s *= 1 + settings.jitter * (2 * self._random() - 1)
         replica.ejections += 1
         replica.probing = False
+        replica.settled = replica.attempts
         replica.ejected_until = now + duration_s
         return replica.ejected_until

@@ -3,7 +3,9 @@
 One random choice lets queues grow as 1/(1 - load); comparing two makes the longest queue
 doubly-logarithmic in the number of servers, while looking at all of them makes every caller run
 to the same idle one at once. Load is this process's own attempts in flight: it needs no message, is
-never stale, and rises by itself on a replica that has stopped answering.
+never stale, and rises by itself on a replica that has stopped answering. It would mislead where one
+refuses quickly: that one would always have the fewest in flight and draw every call. So each recent
+refusal counts like an attempt in flight.
 
 Source: Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing", 1996/2001.
 """
@@ -16,7 +18,7 @@ from .replica import Replica
 
 
 class TwoChoices:
-    """Picks the one with fewer attempts in flight among two chosen at random."""
+    """Picks the one with fewer attempts in flight (and refusals) of two chosen at random."""
 
     __slots__ = ("_random",)
 
@@ -47,4 +49,5 @@ class TwoChoices:
             second += 1
         one, other = replicas[first], replicas[second]
         # On a tie the first: it is as random as the second.
-        return other if other.in_flight < one.in_flight else one
+        lighter = other.in_flight + other.refusals < one.in_flight + one.refusals
+        return other if lighter else one

@@ -21,6 +21,9 @@ class Replica:
         ejections: ejections in the current spell of trouble; each doubles the next one's time.
         ejected_until: monotonic seconds; 0.0 while it is not ejected.
         probing: whether a probe is out.
+        settled: attempts up to this number (counted by ``attempts``) say nothing more of its
+            health: they began before it was ejected, or before its probe.
+        refusals: recent refusals for lack of room, each as heavy as an attempt in flight; fading.
         restored_at: when it last came back, in monotonic seconds.
         draining: whether it said that it is leaving.
         load: its last ``Mesh-Load`` as received.
@@ -37,7 +40,9 @@ class Replica:
         "in_flight",
         "load",
         "probing",
+        "refusals",
         "restored_at",
+        "settled",
     )
 
     def __init__(self, endpoint: Endpoint) -> None:
@@ -50,6 +55,8 @@ class Replica:
         self.ejections = 0
         self.ejected_until = 0.0
         self.probing = False
+        self.settled = 0
+        self.refusals: float = 0
         self.restored_at = 0.0
         self.draining = False
         self.load = b""

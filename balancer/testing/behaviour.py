@@ -14,7 +14,11 @@ if TYPE_CHECKING:
 QUICK_S = 0.002
 
 
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
+class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
+    """The base of all of them."""
+
+
+class Answer(Behaviour, frozen=True, kw_only=True):
     """It answers.
 
     Attributes:
@@ -41,7 +45,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
         return cls(headers=((b"Mesh-Load", load),), after_s=after_s)
 
 
-class Silent(msgspec.Struct, frozen=True, kw_only=True):
+class Silent(Behaviour, frozen=True, kw_only=True):
     """It never says a word, as a frozen process or a lost machine.
 
     Attributes:
@@ -52,7 +56,7 @@ class Silent(msgspec.Struct, frozen=True, kw_only=True):
     connected: bool = True
 
 
-class Refuses(msgspec.Struct, frozen=True, kw_only=True):
+class Refuses(Behaviour, frozen=True, kw_only=True):
     """Nobody listens: the connect fails.
 
     Attributes:
@@ -62,7 +66,7 @@ class Refuses(msgspec.Struct, frozen=True, kw_only=True):
     after_s: float = 0.0002
 
 
-class Breaks(msgspec.Struct, frozen=True, kw_only=True):
+class Breaks(Behaviour, frozen=True, kw_only=True):
     """The connection breaks after the request was sent.
 
     Attributes:
@@ -72,7 +76,7 @@ class Breaks(msgspec.Struct, frozen=True, kw_only=True):
     after_s: float = QUICK_S
 
 
-class Garbled(msgspec.Struct, frozen=True, kw_only=True):
+class Garbled(Behaviour, frozen=True, kw_only=True):
     """It answers what is no HTTP.
 
     Attributes:
@@ -82,6 +86,5 @@ class Garbled(msgspec.Struct, frozen=True, kw_only=True):
     after_s: float = QUICK_S
 
 
-Behaviour: TypeAlias = Answer | Silent | Refuses | Breaks | Garbled
 # Decides at each attempt, from the replica as it is then (say, by its ``in_flight``).
 Scripted: TypeAlias = "Behaviour | Callable[[FakeReplica], Behaviour]"

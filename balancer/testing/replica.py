@@ -16,7 +16,7 @@ from ..clock import Clock
 from ..errors import BadReply, CallError, ConnectFailed, ReplyLost
 from ..transport import Attempt
 from ..values import Endpoint, Reply
-from .behaviour import Answer, Behaviour, Breaks, Refuses, Scripted, Silent
+from .behaviour import Answer, Behaviour, Breaks, Garbled, Refuses, Scripted, Silent
 
 _DEADLINE = re.compile(rb"\r\nMesh-Deadline: ([0-9]+)\r\n").search
 _ATTEMPT = re.compile(rb"\r\nMesh-Attempt: ([0-9]+)\r\n").search
@@ -120,13 +120,18 @@ class FakeReplica:
         if isinstance(decided, Silent):
             return
         outcome: Reply | CallError
+        after_s: float
         if isinstance(decided, Answer):
             outcome = Reply(decided.status, list(decided.headers), decided.body)
+            after_s = decided.after_s
         elif isinstance(decided, Breaks):
             outcome = ReplyLost(f"{address} closed the connection", sent=True)
+            after_s = decided.after_s
         else:
+            assert isinstance(decided, Garbled), f"{decided!r} is no behaviour"
             outcome = BadReply(f"{address} sent what is no HTTP", sent=True)
-        self._later(running, decided.after_s, outcome)
+            after_s = decided.after_s
+        self._later(running, after_s, outcome)
 
     def abandon(self, attempt: Attempt) -> None:
         """Forget an attempt; `FakeChannel` calls it."""

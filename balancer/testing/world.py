@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 from ..dispatch import Dispatcher, DispatchSettings
 from ..errors import CallError, ServiceFailed
 from ..policy import Fleet
-from ..transport import Sweep
+from ..transport import Sweep, split_address
 from ..values import Endpoint, Reply, Request
 from .registry import FakeRegistry
 from .replica import FakeChannel, FakeReplica
@@ -211,6 +211,7 @@ class World:
         clock.rightNow = max(clock.rightNow, end)
 
     def _open_channel(self, address: str) -> FakeChannel:
+        split_address(address)  # a pool is as strict
         channel = FakeChannel(self.replicas[address])
         self.channels.append(channel)
         return channel

@@ -66,6 +66,7 @@ class RequestParser:
         "_body_limit",
         "_chunks",
         "_fed",
+        "_first",
         "_head_limit",
         "_host",
         "_limits",
@@ -101,7 +102,7 @@ class RequestParser:
         self.in_head = False
         self.in_body = False
         self.wants_continue = False
-        self._host = b""
+        self._host: bytes | None = None
         self._pairs: list[tuple[bytes, bytes]] = []
         self._target = b""
         self._request: IncomingRequest | None = None
@@ -111,6 +112,7 @@ class RequestParser:
         self._chunks = 0
         self._fed = 0
         self._piece = 0
+        self._first = 0
         self._upgraded = False
         self._parser = httptools.HttpRequestParser(self)
 
@@ -155,6 +157,7 @@ class RequestParser:
         """Begin a head; the piece of stream in which it begins is not counted against it."""
         self.in_head = True
         self._fed = 0
+        self._first = self._piece
 
     def on_url(self, data: bytes) -> None:
         """Take a piece of the target."""
@@ -178,7 +181,7 @@ class RequestParser:
         if len(pairs) > limits.header_count:
             raise BadMessage(431, f"There are more than {limits.header_count} header fields.")
         fields = collect_fields(pairs)
-        if self._fed + self._piece > limits.header_bytes:
+        if self._first + self._fed > limits.header_bytes:
             # Only then can they be too long: they came in these pieces.
             size = sum(len(name) + len(value) + 4 for name, value in pairs)
             if size > limits.header_bytes:

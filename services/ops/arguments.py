@@ -10,7 +10,6 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-import click
 import msgspec
 from msgspec import inspect
 
@@ -18,6 +17,7 @@ from clients.contract import Call, Message, RequestEncoder
 
 from .catalogue import did_you_mean
 from .expectation import expectation, members
+from .faults import Misused
 
 _JSON_KINDS = (
     inspect.CollectionType,
@@ -40,7 +40,7 @@ def read_message(call: Call[Any, Any, Any], texts: Iterable[str]) -> Message:
         The message, which is sure to be encodable.
 
     Raises:
-        click.UsageError: a field that is missing, unknown, given twice or of a wrong value; the
+        Misused: a field that is missing, unknown, given twice or of a wrong value; the
             message names it and says what it must be.
     """
     operation = f"{call.service}.{call.name}"
@@ -49,29 +49,29 @@ def read_message(call: Call[Any, Any, Any], texts: Iterable[str]) -> Message:
     for text in texts:
         name, separator, value = text.partition("=")
         if not separator:
-            raise click.UsageError(f"{operation}: {text!r} is not key=value, such as {_form(call)}")
+            raise Misused(f"{operation}: {text!r} is not key=value, such as {_form(call)}")
         if name not in fields:
             hint = did_you_mean(name, fields)
-            raise click.UsageError(f"{operation} has no field {name!r}; {hint}")
+            raise Misused(f"{operation} has no field {name!r}; {hint}")
         if name in values:
-            raise click.UsageError(f"{operation}: {name} is given twice")
+            raise Misused(f"{operation}: {name} is given twice")
         try:
             values[name] = read_value(fields[name].type, value)
         except ValueError as error:
             why = f"; {error}" if str(error) else ""
-            raise click.UsageError(
+            raise Misused(
                 f"{operation}: {name} cannot be {_short(value)!r}{why}; "
                 f"it must be {_expected(fields[name])}"
             ) from None
     missing = [field for name, field in fields.items() if field.required and name not in values]
     if missing:
-        needed = ", ".join(f"{field.encode_name}= {_expected(field)}" for field in missing)
-        raise click.UsageError(f"{operation} still needs {needed}")
+        needed = "; ".join(f"{field.encode_name}: {_expected(field)}" for field in missing)
+        raise Misused(f"{operation} still needs {needed}")
     try:
         message: Message = msgspec.convert(values, call.request)
         RequestEncoder(call).encode(message)
     except ValueError as error:  # msgspec.ValidationError is one too
-        raise click.UsageError(f"{operation}: {error}") from None
+        raise Misused(f"{operation}: {error}") from None
     return message
 
 

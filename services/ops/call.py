@@ -13,16 +13,16 @@ from clients.contract import Call, CallOptions
 
 from .arguments import read_message
 from .catalogue import Catalogue
-from .faults import call_failure
+from .faults import Misused, call_failure
 from .options import config_option, deadline_option, json_option, open_config
 from .output import console, write_json
 from .runner import run
 
 
-@click.command("call")
-@click.argument("service")
-@click.argument("operation")
-@click.argument("fields", nargs=-1, metavar="KEY=VALUE...")
+@click.command("call", short_help="Make one call and print its answer.")
+@click.argument("service", required=False)
+@click.argument("operation", required=False)
+@click.argument("fields", nargs=-1, metavar="[KEY=VALUE]...")
 @deadline_option
 @click.option(
     "--key",
@@ -32,8 +32,8 @@ from .runner import run
 @config_option
 @json_option
 def call(
-    service: str,
-    operation: str,
+    service: str | None,
+    operation: str | None,
     fields: tuple[str, ...],
     deadline_s: float | None,
     key: str | None,
@@ -47,10 +47,10 @@ def call(
 
     \b
     Examples:
-      txmesh call products fetch sku=BDAY-00017
-      txmesh call users find email=ada@example.com --json
+      txmesh call products fetch sku=BDAY-00007
+      txmesh call users find email=gemma06@example.com --json
       txmesh call users create name="Ada Lovelace" email=ada@example.com site=greetwell --key a1
-      txmesh call greetings send sender=u_... sku=BDAY-00017 site=greetwell message=Hi \\
+      txmesh call greetings send sender=u_... sku=BDAY-00007 site=greetwell message=Hi \\
           recipients='[{"name": "Bo", "email": "bo@example.com"}]'
 
     Exits with 1 when the call was rejected or failed, with 2 when it was not understood.
@@ -83,14 +83,14 @@ def call_options(
     """What is said of a call beyond its message.
 
     Raises:
-        click.UsageError: a key that cannot be sent, or for an operation that takes none.
+        Misused: a key that cannot be sent, or for an operation that takes none.
     """
     if key is not None:
         if not declared.keyed:
-            raise click.UsageError(
+            raise Misused(
                 f"{declared.service}.{declared.name} takes no --key: it is "
                 f"{'harmless to repeat' if declared.idempotent else 'not declared as keyed'}"
             )
         if not (0 < len(key) <= 255 and key.isascii() and key.isprintable() and key == key.strip()):
-            raise click.UsageError("--key must be 1 to 255 visible ASCII characters")
+            raise Misused("--key must be 1 to 255 visible ASCII characters")
     return CallOptions(deadline_s=deadline_s, idempotency_key=key)

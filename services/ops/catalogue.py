@@ -8,11 +8,11 @@ from collections.abc import Iterable
 from importlib import import_module
 from typing import Any
 
-import click
-
 from balancer import ConfigError, ConfigFile
 from clients.contract import Call, Contract
 from services.kit.settings import ServiceSettings
+
+from .faults import Misused
 
 BUILT_IN = {
     "greetings": "clients.greetings:Greetings",
@@ -61,14 +61,12 @@ class Catalogue:
         """Import a service's contract.
 
         Raises:
-            click.UsageError: there is no such service.
+            Misused: there is no such service.
             ConfigError: its contract cannot be imported, or is none.
         """
         settings = self.services.get(name)
         if settings is None:
-            raise click.UsageError(
-                f"there is no service {name!r}; {did_you_mean(name, self.services)}"
-            )
+            raise Misused(f"there is no service {name!r}; {did_you_mean(name, self.services)}")
         if self.has_own(name) and self._folder not in sys.path:
             # At the end: nothing beside the configuration may stand in for an installed module.
             sys.path.append(self._folder)
@@ -85,17 +83,21 @@ class Catalogue:
             )
         return contract
 
-    def call(self, service: str, operation: str) -> Call[Any, Any, Any]:
+    def call(self, service: str | None, operation: str | None) -> Call[Any, Any, Any]:
         """Find an operation.
 
         Raises:
-            click.UsageError: there is no such service or operation.
+            Misused: none is named, or there is no such service or operation.
             ConfigError: as `contract`.
         """
+        if service is None:
+            raise Misused(f"which service? {did_you_mean('', self.services)}")
         calls = self.contract(service).calls
+        if operation is None:
+            raise Misused(f"which operation of {service}? {did_you_mean('', calls)}")
         found = calls.get(operation.replace("-", "_"))
         if found is None:
-            raise click.UsageError(
+            raise Misused(
                 f"{service} has no operation {operation!r}; {did_you_mean(operation, calls)}"
             )
         return found

@@ -12,7 +12,7 @@ from balancer import MeshError
 from .call import call
 from .catalogue import did_you_mean
 from .config import config
-from .faults import FAILED, INTERRUPTED, Failed, say
+from .faults import FAILED, INTERRUPTED, MISUSED, Failed, Misused, say
 from .load import load
 from .runner import install_reactor
 from .status import status
@@ -27,9 +27,7 @@ class _Commands(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
         if not name.startswith("-") and self.get_command(ctx, name) is None:
-            raise click.UsageError(
-                f"there is no command {name!r}; {did_you_mean(name, self.commands)}", ctx
-            )
+            raise Misused(f"there is no command {name!r}; {did_you_mean(name, self.commands)}")
         return super().resolve_command(ctx, args)
 
 
@@ -43,7 +41,7 @@ def commands() -> None:
       txmesh up          three services, two replicas each, on this machine
     and in another terminal
       txmesh status      which replicas there are
-      txmesh call users find email=ada@example.com
+      txmesh call users find email=gemma06@example.com
       txmesh load products search text=sun --rate 200 --duration 10
 
     Each command takes --config FILE, and --json for JSON alone on standard output. Each exits with
@@ -67,27 +65,42 @@ def run_command(arguments: Sequence[str]) -> int:
     install_reactor()
     try:
         result = commands.main(list(arguments), prog_name="txmesh", standalone_mode=False)
-        status_code = result if isinstance(result, int) else 0
         sys.stdout.flush()
-    except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message(), err=True)
-        return error.exit_code
-    except click.ClickException as error:
-        say(_with_hint(error))
-        return error.exit_code
-    except (click.Abort, KeyboardInterrupt):
+    except KeyboardInterrupt:
         return INTERRUPTED
-    except (Failed, MeshError) as error:
-        say(error)
-        return FAILED
-    except BrokenPipeError:
-        # Whoever read our output has enough; without this Python complains once more at its end.
-        sys.stdout = None
-        return FAILED
     except Exception as error:  # noqa: BLE001 - people get a line, whatever it is
-        say(f"unexpected {type(error).__name__}: {error} (at {_place(error)}); please report this")
-        return FAILED
-    return status_code
+        return _tell(error)
+    # Where click itself has answered (--help, --version) there is no number of ours.
+    return result if isinstance(result, int) else 0
+
+
+def _tell(error: Exception) -> int:
+    """Tell of a failure on standard error.
+
+    Returns:
+        The exit status that it makes.
+    """
+    match error:
+        case click.exceptions.NoArgsIsHelpError():
+            click.echo(error.format_message(), err=True)
+            return error.exit_code
+        case click.ClickException():
+            say(_with_hint(error))
+            return error.exit_code
+        case click.Abort():
+            return INTERRUPTED
+        case BrokenPipeError():
+            # Whoever read our output has enough; without this Python complains at its end.
+            sys.stdout = None
+        case Misused():
+            say(error)
+            return MISUSED
+        case Failed() | MeshError():
+            say(error)
+        case _:
+            kind = type(error).__name__
+            say(f"unexpected {kind}: {error} (at {_place(error)}); please report this")
+    return FAILED
 
 
 def _with_hint(error: click.ClickException) -> str:

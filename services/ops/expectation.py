@@ -43,9 +43,12 @@ def expectation(kind: Any) -> str:
     words = " or ".join(
         _words(member) for member in members(kind) if not isinstance(member, inspect.NoneType)
     )
-    examples = notes.get("examples")
-    if examples:
+    if examples := notes.get("examples"):
         words += f", such as {examples[0]}"
+    elif pattern := next(
+        (m.pattern for m in members(kind) if isinstance(m, inspect.StrType)), None
+    ):
+        words += f" that matches {pattern}"
     description = notes.get("description")
     return f"{words} ({description})" if description else words
 
@@ -83,7 +86,6 @@ def _words(kind: Any) -> str:
 
 
 def _text(kind: inspect.StrType) -> str:
-    # A pattern is shown by the contract's example: few read a regular expression in a shell.
     least, most = kind.min_length, kind.max_length
     if least is not None and most is not None:
         return f"a text of {least} to {most} characters"
@@ -91,7 +93,7 @@ def _text(kind: inspect.StrType) -> str:
         return f"a text of at most {most} characters"
     if least is not None:
         return f"a text of at least {least} characters"
-    return "a text of its own form" if kind.pattern else "a text"
+    return "a text"
 
 
 def _range(kind: inspect.IntType | inspect.FloatType) -> str:

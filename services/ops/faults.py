@@ -18,6 +18,10 @@ class Failed(Exception):
     """What was asked for could not be done; the message is the line that people read."""
 
 
+class Misused(Exception):
+    """A command line that is not understood; the message says what is wrong and what is known."""
+
+
 def one_line(text: object) -> str:
     """A text without line breaks, and without anything that would command a terminal."""
     joined = " ".join(str(text).split())

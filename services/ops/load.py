@@ -23,10 +23,10 @@ from .schedule import Schedule
 from .tally import Tally, shares
 
 
-@click.command("load")
-@click.argument("service")
-@click.argument("operation")
-@click.argument("fields", nargs=-1, metavar="KEY=VALUE...")
+@click.command("load", short_help="Make calls at a constant rate and report on them.")
+@click.argument("service", required=False)
+@click.argument("operation", required=False)
+@click.argument("fields", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("--rate", type=Positive(1e6), required=True, metavar="R", help="Calls a second.")
 @click.option(
     "--duration",
@@ -41,8 +41,8 @@ from .tally import Tally, shares
 @config_option
 @json_option
 def load(
-    service: str,
-    operation: str,
+    service: str | None,
+    operation: str | None,
     fields: tuple[str, ...],
     rate: float,
     duration_s: float,
@@ -62,7 +62,7 @@ def load(
 
     \b
     Examples:
-      txmesh load products fetch sku=BDAY-00017 --rate 200 --duration 10
+      txmesh load products fetch sku=BDAY-00007 --rate 200 --duration 10
       txmesh load products search text=sun --rate 1000 --duration 30 --json > report.json
 
     Exits with 0 only when nothing failed; with 130 when it was ended early.

@@ -11,6 +11,8 @@ import click
 from balancer import ConfigFile, read_config
 from services.kit.settings import check_config
 
+from .catalogue import Catalogue
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -78,4 +80,5 @@ def open_config(path: str | None) -> ConfigFile:
     """
     file = read_config(path)
     check_config(file)
+    Catalogue(file)  # refuses a service that nobody knows
     return file

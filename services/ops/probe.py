@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 
-from balancer import CallError, Endpoint, Reply
+from balancer import CallError, ConfigError, Endpoint, Reply
 from balancer.transport import Clock, Pool, PoolSettings, Sweep
 from balancer.wire import WireLimits
 
@@ -77,14 +77,17 @@ class Prober:
         """
         address = endpoint.admin or endpoint.address
         path = "/health/ready" if endpoint.admin else "/openapi.json"
-        pool = Pool(
-            address,
-            reactor=self._reactor,
-            clock=self._clock,
-            sweep=self._sweep,
-            settings=PoolSettings(connections=1, connect_timeout_s=DEADLINE_S),
-            limits=WireLimits(),
-        )
+        try:
+            pool = Pool(
+                address,
+                reactor=self._reactor,
+                clock=self._clock,
+                sweep=self._sweep,
+                settings=PoolSettings(connections=1, connect_timeout_s=DEADLINE_S),
+                limits=WireLimits(),
+            )
+        except ConfigError:  # whatever was announced there is no address
+            return succeed(UNREACHABLE)
         request = _REQUEST.format(path=path, address=address).encode("ascii")
         question = _Question(pool, self._sweep, request)
         self._sweep.add(question, self._clock.seconds() + DEADLINE_S)

@@ -11,8 +11,9 @@ from typing import Any
 
 from twisted.internet.defer import ensureDeferred
 from twisted.internet.error import ReactorAlreadyInstalledError, ReactorNotRunning
-from twisted.logger import LogLevel, formatEvent, globalLogBeginner
+from twisted.logger import ILogObserver, LogLevel, formatEvent, globalLogBeginner
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from .faults import INTERRUPTED, say
 
@@ -74,6 +75,7 @@ def wall() -> float:
     return time.time()  # noqa: TID251 - the edge where the command's wall clock comes from
 
 
+@implementer(ILogObserver)
 def _tell(event: Any) -> None:
     """Write what the library logs as a warning or worse, a line each, to standard error."""
     if event.get("log_level") not in _LOUD:

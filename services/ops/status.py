@@ -22,7 +22,7 @@ from .runner import run, wall
 _STYLES = {READY: "green", DRAINING: "yellow"}
 
 
-@click.command("status")
+@click.command("status", short_help="Show the replicas, and how each is.")
 @config_option
 @json_option
 def status(config: str | None, as_json: bool) -> int:

@@ -13,6 +13,11 @@ import pytest
 
 from tests.processes import ROOT
 
+# Which of the heavy modules a stub pulls in.
+PROBE = """
+import sys, twisted.plugins.mesh_users
+print(*(name in sys.modules for name in ("services.kit", "sqlalchemy", "twisted.internet.reactor")))
+"""
 TWISTD = "from twisted.scripts.twistd import run; run()"
 
 
@@ -87,8 +92,7 @@ def test_a_stub_imports_nothing_heavy() -> None:
         [
             sys.executable,
             "-c",
-            "import sys, twisted.plugins.mesh_users as stub; print(*(name in sys.modules for name in"
-            + " ('services.kit', 'sqlalchemy', 'twisted.internet.reactor')))",
+            PROBE,
         ],
         capture_output=True,
         text=True,

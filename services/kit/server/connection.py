@@ -156,7 +156,7 @@ class HttpConnection(protocol.Protocol):
             else:
                 break
         self._running = False
-        if self._partial and not self._busy:
+        if self._partial and not self._busy and not self._unread:
             self._waits_for_more(partial=True)
         full = self._unread or bool(self._unparsed) or len(requests) > _QUEUED
         if full != self._paused and not self._closing:
@@ -192,11 +192,17 @@ class HttpConnection(protocol.Protocol):
             )
         )
         if not keep:
-            self._close()
+            # What was sent beyond it would have the kernel throw the answer away.
+            more = self._requests or self._unparsed or self._partial or self._error
+            self._close(linger=bool(more))
             return
         if not self._unread:
             self._state = "idle"
-            self._deadline = now + server.settings.idle_s
+            deadline = now + server.settings.idle_s
+            if deadline < self._deadline:
+                self._set_deadline(deadline)
+            else:
+                self._deadline = deadline
         if not self._running:
             self._go_on()
 
@@ -272,7 +278,7 @@ class HttpConnection(protocol.Protocol):
         self._unread = False
         # What is partly here gets the time of its own state anew.
         self._state = "idle"
-        self._deadline = self._server.seconds() + self._server.settings.idle_s
+        self._set_deadline(self._server.seconds() + self._server.settings.idle_s)
         self._go_on()
 
     def stopProducing(self) -> None:

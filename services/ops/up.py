@@ -1,0 +1,185 @@
+"""``txmesh up``: a whole mesh on this machine, for as long as the command runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+from twisted.internet.defer import Deferred, DeferredList, FirstError
+
+from balancer import ConfigFile
+from balancer.discovery import RegistrySettings
+from clients import Mesh
+from services.kit.settings import UpSettings
+
+from .catalogue import Catalogue
+from .faults import FAILED, Failed, say
+from .hints import lines_to_try, sample_call
+from .launch import Launcher
+from .lock import Lock
+from .logfile import LogFile
+from .options import config_option, json_option, open_config
+from .output import console, table, write_json
+from .plan import Slot, plan
+from .probe import Prober
+from .runner import on_signals, run
+from .status import look
+from .supervisor import NotReady, Supervisor
+
+_TAIL_LINES = 12
+# A log grows by its limit in minutes, not in seconds.
+_LOG_LOOK_S = 30.0
+
+
+@click.command("up", short_help="Run a mesh on this machine.")
+@click.argument("services", nargs=-1, metavar="[SERVICE]...")
+@click.option(
+    "--replicas",
+    type=click.IntRange(1, 100),
+    metavar="N",
+    help="Replicas of each service; without it as [services.NAME] says, which is 2.",
+)
+@config_option
+@json_option
+def up(services: tuple[str, ...], replicas: int | None, config: str | None, as_json: bool) -> int:
+    """Run services on this machine, each replica a process of its own, until ^C.
+
+    Without SERVICE all known ones run: those that come with txmesh and those of the configuration.
+    A replica that dies is started again. State, logs and the registry lie in .mesh, beside the
+    configuration file or in the working directory.
+
+    ^C (or SIGTERM) lets every replica finish what it has; a second ^C ends them at once. They also
+    leave by themselves when this command is killed.
+
+    \b
+    Examples:
+      txmesh up
+      txmesh up --replicas 3 users products
+      txmesh up --config mesh.toml --json      the status as one line once all are ready
+
+    Exits with 0 after a clean stop, with 1 when a replica never became ready or had to be killed.
+    """
+    file = open_config(config)
+    catalogue = Catalogue(file)
+    slots = plan(catalogue.services, services, replicas)
+    registry = file.section("registry", RegistrySettings).url
+    if registry.startswith("static:"):
+        raise Failed(
+            f"the registry {registry!r} is written down, and the replicas of `txmesh up` take any "
+            "free port; use a registry that they enter themselves, such as file:.mesh/leases"
+        )
+    own = any(catalogue.has_own(slot.service) for slot in slots)
+    lock = Lock(file.folder / ".mesh" / "up.lock")
+
+    async def work(reactor: Any) -> int:
+        running = _Up(reactor, file, slots, own=own)
+        return await running.run(config, as_json=as_json)
+
+    try:
+        return run(work)
+    finally:
+        lock.release()
+
+
+class _Up:
+    """One `txmesh up` from its first process to its last."""
+
+    def __init__(self, reactor: Any, file: ConfigFile, slots: list[Slot], *, own: bool) -> None:
+        self._reactor = reactor
+        self._file = file
+        self._slots = slots
+        self._mesh = Mesh(file, caller="txmesh-up", reactor=reactor)
+        self._prober = Prober(reactor, self._mesh.clock)
+        settings = file.section("up", UpSettings)
+        folder = file.folder / ".mesh" / "logs"
+        self._logs = {
+            slot: LogFile(folder / f"{slot.replica}.log", settings.log_bytes) for slot in slots
+        }
+        launcher = Launcher(reactor, file.path, file.folder if own else None)
+        self._supervisor = Supervisor(
+            slots,
+            clock=self._mesh.clock,
+            settings=settings,
+            launch=lambda slot, ended: launcher.start(slot, self._logs[slot], ended),
+            endpoints=self._mesh.registry.endpoints,
+            state=self._prober.state,
+            tell=say,
+        )
+        self._told_to_stop: Deferred[None] = Deferred()
+
+    async def run(self, config: str | None, *, as_json: bool) -> int:
+        on_signals(self._reactor, self._signalled)
+        say(f"starting {len(self._slots)} replicas; their logs are in {self._folder()}")
+        starting = self._supervisor.start()
+        try:
+            # Whichever comes first; the other is left behind.
+            await DeferredList([starting, self._told_to_stop], True, True, consumeErrors=True)
+        except FirstError as error:
+            error.subFailure.trap(NotReady)
+            self._tell_not_ready(error.subFailure.value)
+            await self._supervisor.stop()
+            return FAILED
+        was_ready = starting.called
+        if was_ready:
+            self._limit_logs()
+            await self._show(config, as_json=as_json)
+            await self._told_to_stop
+        clean = await self._supervisor.stop()
+        self._mesh.close()
+        if not was_ready:
+            say("stopped before all replicas were ready")
+            return FAILED
+        if not clean:
+            say("stopped; some replicas had to be killed before they had finished")
+            return FAILED
+        say("stopped; every replica has left in good order")
+        return 0
+
+    def _signalled(self) -> None:
+        if self._told_to_stop.called:
+            self._supervisor.stop()
+            self._supervisor.kill()
+            return
+        say("stopping: replicas finish what they have; once more to end them at once")
+        self._told_to_stop.callback(None)
+
+    def _tell_not_ready(self, error: Any) -> None:
+        log = self._logs[error.slot]
+        say(f"{error}; the end of {log.path}:")
+        for line in log.tail(_TAIL_LINES):
+            click.echo(f"    {line}", err=True)
+
+    async def _show(self, config: str | None, *, as_json: bool) -> None:
+        if as_json:
+            write_json(await look(self._file, self._mesh.registry, self._prober))
+            return
+        ours = {slot.replica for slot in self._slots}
+        endpoints = sorted(
+            (e for e in self._mesh.registry.endpoints() if e.replica in ours),
+            key=lambda endpoint: (endpoint.service, endpoint.replica),
+        )
+        running = table("service", "replica", "address", "admin", "pid", numbers=("pid",))
+        for endpoint in endpoints:
+            running.add_row(
+                endpoint.service,
+                endpoint.replica,
+                endpoint.address,
+                endpoint.admin,
+                str(endpoint.pid),
+            )
+        sample = await sample_call(self._mesh, [slot.service for slot in self._slots])
+        screen = console()
+        screen.print(running)
+        screen.print("\nTry, in another terminal:")
+        for line in lines_to_try(endpoints, sample, config):
+            screen.print(f"  {line}", soft_wrap=True)
+        screen.print("\nStop with ^C.")
+
+    def _limit_logs(self) -> None:
+        self._mesh.clock.callLater(_LOG_LOOK_S, self._limit_logs)
+        for log in self._logs.values():
+            log.limit()
+
+    def _folder(self) -> Path:
+        return self._file.folder / ".mesh" / "logs"

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import pytest
+
+from balancer.policy import Verdict, classify, may_retry
+
+# status, nacked -> the verdict; may it be tried again when it is retryable, and when it is not.
+TABLE = [
+    (200, False, Verdict.GOOD, False, False),
+    (201, False, Verdict.GOOD, False, False),
+    (204, True, Verdict.GOOD, False, False),
+    (302, False, Verdict.GOOD, False, False),
+    (399, False, Verdict.GOOD, False, False),
+    (400, False, Verdict.REJECTED, False, False),
+    (404, False, Verdict.REJECTED, False, False),
+    (409, False, Verdict.REJECTED, False, False),
+    (422, False, Verdict.REJECTED, False, False),
+    (499, False, Verdict.REJECTED, False, False),
+    (400, True, Verdict.NACKED, True, True),
+    (429, False, Verdict.BUSY, True, False),
+    (429, True, Verdict.NACKED, True, True),
+    (500, False, Verdict.FAILED, True, False),
+    (500, True, Verdict.NACKED, True, True),
+    (501, False, Verdict.FAILED, False, False),
+    (502, False, Verdict.FAILED, True, False),
+    (503, False, Verdict.BUSY, True, False),
+    (503, True, Verdict.NACKED, True, True),
+    (504, False, Verdict.BUSY, False, False),
+    (504, True, Verdict.NACKED, True, True),
+    (505, False, Verdict.FAILED, False, False),
+    (599, False, Verdict.FAILED, True, False),
+]
+
+
+@pytest.mark.parametrize(("status", "nacked", "verdict", "if_retryable", "if_not"), TABLE)
+def test_the_table(
+    status: int, nacked: bool, verdict: Verdict, if_retryable: bool, if_not: bool
+) -> None:
+    assert classify(status, nacked=nacked) is verdict
+    assert may_retry(verdict, status, retryable=True) is if_retryable
+    assert may_retry(verdict, status, retryable=False) is if_not
+
+
+def test_what_is_not_retryable_is_tried_again_only_after_a_nack() -> None:
+    for status in range(200, 600):
+        assert not may_retry(classify(status, nacked=False), status, retryable=False)

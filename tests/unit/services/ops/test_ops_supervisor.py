@@ -1,0 +1,250 @@
+"""Restarts, readiness and stopping, in virtual time with processes that are none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import pytest
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.error import ProcessExitedAlready
+from twisted.internet.interfaces import IProcessTransport
+from twisted.internet.task import Clock
+from twisted.python.failure import Failure
+
+from balancer import Endpoint
+from services.kit.settings import UpSettings
+from services.ops.backoff import Backoff
+from services.ops.plan import Slot
+from services.ops.probe import READY
+from services.ops.supervisor import NotReady, Supervisor
+
+SLOTS = [Slot("users", "users-1"), Slot("users", "users-2")]
+
+
+def fired(deferred: Deferred[Any]) -> bool:
+    """Asked through a function: mypy would take one answer for all that follow."""
+    return deferred.called
+
+
+class Process:
+    """Takes the place of a child process."""
+
+    def __init__(self, slot: Slot, pid: int, ended: Callable[[str], None]) -> None:
+        self.slot = slot
+        self.pid = pid
+        self.signals: list[str] = []
+        self.stubborn = False
+        self._ended = ended
+        self._gone = False
+
+    def signalProcess(self, name: str) -> None:
+        if self._gone:
+            raise ProcessExitedAlready
+        self.signals.append(name)
+        if name == "KILL" or not self.stubborn:
+            self.end(f"was ended by {name}")
+
+    def end(self, how: str) -> None:
+        self._gone = True
+        self._ended(how)
+
+
+class World:
+    """A machine with a registry, as far as a supervisor sees it."""
+
+    def __init__(self, **settings: Any) -> None:
+        self.clock = Clock()
+        self.started: list[Process] = []
+        self.announced: list[Endpoint] = []
+        self.states: dict[int, str] = {}
+        self.told: list[str] = []
+        self.failures: list[NotReady] = []
+        self.supervisor = Supervisor(
+            SLOTS,
+            clock=self.clock,
+            settings=UpSettings(**settings),
+            launch=self._launch,
+            endpoints=lambda: self.announced,
+            state=lambda endpoint: succeed(self.states.get(endpoint.pid, READY)),
+            tell=self.told.append,
+        )
+
+    def _launch(self, slot: Slot, ended: Callable[[str], None]) -> IProcessTransport:
+        process = Process(slot, 100 + len(self.started), ended)
+        self.started.append(process)
+        return cast("IProcessTransport", process)
+
+    def start(self) -> Deferred[None]:
+        ready = self.supervisor.start()
+        ready.addErrback(self._failed)
+        return ready
+
+    def _failed(self, failure: Failure) -> None:
+        assert isinstance(failure.value, NotReady)
+        self.failures.append(failure.value)
+
+    def announce(self, process: Process) -> None:
+        slot = process.slot
+        self.announced = [e for e in self.announced if e.replica != slot.replica]
+        self.announced.append(
+            Endpoint(service=slot.service, replica=slot.replica, address="a:1", pid=process.pid)
+        )
+
+    def all_ready(self) -> None:
+        for process in list(self.started):
+            self.announce(process)
+        self.advance(0.2)
+
+    def advance(self, seconds: float) -> None:
+        self.clock.pump([0.05] * round(seconds / 0.05))
+
+
+def test_it_is_ready_when_every_process_is_announced_and_says_so() -> None:
+    world = World()
+    ready = world.start()
+    assert [process.slot for process in world.started] == SLOTS
+    world.announce(world.started[0])
+    world.states[world.started[1].pid] = "draining"
+    world.announce(world.started[1])
+    world.advance(0.5)
+    assert not fired(ready)
+    del world.states[world.started[1].pid]
+    world.advance(0.2)
+    assert fired(ready)
+    assert world.failures == []
+
+
+def test_an_entry_of_another_process_says_nothing() -> None:
+    world = World()
+    ready = world.start()
+    for process in world.started:
+        world.announce(process)
+    world.announced = [
+        Endpoint(service=e.service, replica=e.replica, address="a:1", pid=1)
+        for e in world.announced
+    ]
+    world.advance(1)
+    assert not fired(ready)
+
+
+def test_a_dead_replica_is_started_again_and_that_is_told() -> None:
+    world = World()
+    world.start()
+    world.all_ready()
+    world.started[0].end("was killed by signal 9")
+    assert world.told == ["users-1 was killed by signal 9; it is started again in 0.1 s"]
+    assert len(world.started) == 2
+    world.advance(0.15)
+    assert [process.slot for process in world.started] == [*SLOTS, SLOTS[0]]
+    world.announce(world.started[2])
+    world.advance(0.2)
+    assert world.told[1] == "users-1 is ready again (process 102)"
+
+
+def test_a_replica_that_keeps_dying_is_waited_for_longer_and_longer() -> None:
+    world = World(restart_first_s=0.1, restart_most_s=0.4)
+    world.start()
+    world.all_ready()
+    for _ in range(4):
+        world.started[-1].end("ended with status 1")
+        world.advance(0.5)
+    waits = [line.rpartition(" in ")[2] for line in world.told if "started again" in line]
+    assert waits == ["0.1 s", "0.2 s", "0.4 s", "0.4 s"]
+    assert world.failures == []
+
+
+def test_the_wait_starts_over_after_a_long_life() -> None:
+    backoff = Backoff(0.1, 10.0)
+    waits = [backoff.after(lived) for lived in (1.0, 1.0, 1.0, 9.9, 10.0, 1.0)]
+    assert waits == [0.1, 0.2, 0.4, 0.8, 0.1, 0.2]
+    assert max(backoff.after(0.0) for _ in range(20)) == 10.0
+
+
+def test_one_that_dies_before_it_was_ever_ready_is_given_up() -> None:
+    world = World()
+    world.start()
+    for _ in range(4):
+        next(p for p in reversed(world.started) if p.slot == SLOTS[1]).end("ended with status 1")
+        world.advance(1)
+    assert str(world.failures[0]) == (
+        "users-2 ended with status 1, 4 times, and never became ready"
+    )
+    assert world.failures[0].slot == SLOTS[1]
+    world.supervisor.stop()
+    assert all("TERM" in p.signals for p in world.started if p.slot == SLOTS[0])
+
+
+def test_one_that_never_gets_ready_is_given_up() -> None:
+    world = World(ready_s=5.0)
+    world.start()
+    world.announce(world.started[0])
+    world.advance(4.9)
+    assert world.failures == []
+    world.advance(0.3)
+    assert str(world.failures[0]) == "users-2 is not ready after 5 s"
+
+
+def test_a_restart_is_never_too_late_once_all_were_ready() -> None:
+    world = World(ready_s=1.0)
+    world.start()
+    world.all_ready()
+    world.started[0].end("ended with status 0")
+    world.advance(5)
+    assert world.failures == []
+
+
+def test_a_stop_lets_all_leave_and_starts_none_again() -> None:
+    world = World()
+    world.start()
+    world.all_ready()
+    world.started[0].end("was killed by signal 9")
+    results: list[bool] = []
+    world.supervisor.stop().addCallback(results.append)
+    assert results == [True]
+    assert world.started[1].signals == ["TERM"]
+    world.advance(60)
+    assert len(world.started) == 2
+    assert world.clock.getDelayedCalls() == []
+
+
+def test_who_does_not_leave_is_killed_in_the_end() -> None:
+    world = World(stop_s=35.0)
+    world.start()
+    world.all_ready()
+    world.started[0].stubborn = True
+    results: list[bool] = []
+    world.supervisor.stop().addCallback(results.append)
+    world.advance(34.9)
+    assert results == []
+    world.advance(0.2)
+    assert results == [False]
+    assert world.started[0].signals == ["TERM", "KILL"]
+
+
+def test_a_kill_waits_for_nothing() -> None:
+    world = World()
+    world.start()
+    for process in world.started:
+        process.stubborn = True
+    results: list[bool] = []
+    world.supervisor.stop().addCallback(results.append)
+    world.supervisor.kill()
+    assert results == [False]
+
+
+def test_two_stops_are_one() -> None:
+    world = World()
+    world.start()
+    world.started[0].stubborn = True
+    first = world.supervisor.stop()
+    assert world.supervisor.stop() is first
+    assert world.started[0].signals == ["TERM"]
+
+
+@pytest.mark.parametrize("name", ["ready_s", "stop_s", "restart_first_s", "log_bytes"])
+def test_settings_out_of_range_are_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=name):
+        UpSettings(**{name: 0})
+    with pytest.raises(ValueError, match="restart_most_s"):
+        UpSettings(restart_first_s=11.0)
