@@ -28,6 +28,8 @@ class LoadReport(msgspec.Struct, frozen=True):
 
 
 DRAINING = b"draining"
+# No request takes a day.
+_FOR_EVER_MS = 86_400_000.0
 
 
 def format_load(load: LoadReport) -> bytes:
@@ -47,7 +49,7 @@ def parse_load(value: bytes) -> LoadReport | None:
         key, _, text = item.strip().partition(b"=")
         found[key] = text
     try:
-        return LoadReport(
+        load = LoadReport(
             in_flight=int(found.get(b"in-flight", b"0")),
             latency_ms=float(found.get(b"latency-ms", b"0")),
             age_s=int(found.get(b"age-s", b"0")),
@@ -55,6 +57,9 @@ def parse_load(value: bytes) -> LoadReport | None:
         )
     except ValueError:
         return None
+    # A replica that says nan or less than nothing would be picked always or never, and for good.
+    sane = load.in_flight >= 0 and load.age_s >= 0 and 0 <= load.latency_ms < _FOR_EVER_MS
+    return load if sane else None
 
 
 def format_deadline(left_s: float) -> int:

@@ -9,10 +9,12 @@ and the command line all read it, so they cannot disagree.
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import isfinite
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, overload
 
 import msgspec
 
+from .flat import check_in_path, check_in_query
 from .message import Message
 from .path import PathTemplate
 
@@ -110,12 +112,18 @@ class Call(Generic[Arguments, Request, Answer]):
         self.priority = priority
         self.status = status
         self.summary = summary
-        names = tuple(field.name for field in msgspec.structs.fields(self.request))
+        fields = msgspec.structs.fields(self.request)
+        names = tuple(field.name for field in fields)
         self._check(names)
         rest = tuple(name for name in names if name not in self.path.fields)
         self.has_body = self.method not in _WITHOUT_BODY
         self.body_fields = rest if self.has_body else ()
         self.query_fields = () if self.has_body else rest
+        for field in fields:
+            if field.name in self.path.fields:
+                check_in_path(field)
+            elif field.name in self.query_fields:
+                check_in_query(field)
 
     def _check(self, names: tuple[str, ...]) -> None:
         unknown = set(self.path.fields) - set(names)
@@ -126,8 +134,10 @@ class Call(Generic[Arguments, Request, Answer]):
             )
         if self.keyed and self.method == "GET":
             raise ValueError("a GET changes nothing and takes no Idempotency-Key")
-        if not self.deadline_s > 0:
-            raise ValueError(f"deadline_s is {self.deadline_s}; it must be above 0")
+        if not (self.deadline_s > 0 and isfinite(self.deadline_s)):
+            raise ValueError(f"deadline_s is {self.deadline_s}; it must be above 0, and end")
+        if self.body_limit < 0:
+            raise ValueError(f"body_limit is {self.body_limit}; it must not be below 0")
         if not 0 <= self.priority <= 3:
             raise ValueError(f"priority is {self.priority}; it goes from 0 to 3")
         if not 200 <= self.status <= 299:

@@ -6,6 +6,7 @@ because the call's parameter list is the message's constructor.
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import TYPE_CHECKING, Any, Generic, Protocol
 
 from .call import Answer, Arguments, Call
@@ -38,10 +39,10 @@ class CallOptions:
         """See the class for the arguments.
 
         Raises:
-            ValueError: a deadline that is not above 0, or a priority outside 0 to 3.
+            ValueError: a deadline that is not above 0 or never ends, or a priority outside 0 to 3.
         """
-        if deadline_s is not None and not deadline_s > 0:
-            raise ValueError(f"deadline_s is {deadline_s}; it must be above 0")
+        if deadline_s is not None and not (deadline_s > 0 and isfinite(deadline_s)):
+            raise ValueError(f"deadline_s is {deadline_s}; it must be above 0, and end")
         if priority is not None and not 0 <= priority <= 3:
             raise ValueError(f"priority is {priority}; it goes from 0 to 3")
         self.deadline_s = deadline_s

@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl, urlencode
 import msgspec
 
 from .call import Answer, Call, Request
+from .flat import is_list
 
 _encode_json = msgspec.json.Encoder().encode
 
@@ -93,7 +94,11 @@ class RequestDecoder(Generic[Request]):
         self._request = call.request
         self._path_fields = call.path.fields
         self._query_fields = frozenset(call.query_fields)
-        self._lists = frozenset(name for name in call.query_fields if _is_list(call.request, name))
+        self._lists = frozenset(
+            field.name
+            for field in msgspec.structs.fields(call.request)
+            if field.name in call.query_fields and is_list(field.type)
+        )
         self._body = msgspec.json.Decoder(body_type(call)) if call.has_body else None
         self._path = _part(call.request, f"{call.request.__name__}Path", call.path.fields)
 
@@ -131,7 +136,11 @@ class RequestDecoder(Generic[Request]):
         received = self._body.decode(body or b"{}")
         for name in received.__struct_fields__:
             fields[name] = getattr(received, name)
-        return self._request(**fields)
+        try:
+            return self._request(**fields)
+        except (TypeError, ValueError) as error:
+            # A rule of the message's own __post_init__; where msgspec makes it, it says the same.
+            raise msgspec.ValidationError(str(error)) from None
 
     def _read_query(self, query: bytes, fields: dict[str, Any]) -> None:
         try:
@@ -163,11 +172,6 @@ def _where(text: str) -> str:
     """Put the name of the field in front of msgspec's own words, instead of a JSON path."""
     what, separator, where = text.partition(" - at `$.")
     return f"{where.rstrip('`')}: {what}" if separator else text
-
-
-def _is_list(request: type[msgspec.Struct], name: str) -> bool:
-    field = next(f for f in msgspec.structs.fields(request) if f.name == name)
-    return isinstance(msgspec.inspect.type_info(field.type), msgspec.inspect.CollectionType)
 
 
 def body_type(call: Call[Any, Any, Any]) -> type[msgspec.Struct]:

@@ -5,12 +5,14 @@ A contract is a class; each instance is a typed client, bound to whatever carrie
 
 from __future__ import annotations
 
+import re
 from typing import Any, ClassVar
 
 from .call import Call
 from .client import BoundCall, Carrier
 
 _TAKEN = frozenset({"service", "calls"})
+_NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*").fullmatch
 
 
 class Contract:
@@ -40,7 +42,7 @@ class Contract:
             ValueError: a bad name, or two calls with one method and path.
         """
         super().__init_subclass__(**kwargs)
-        if not name.replace("-", "").isalnum() or name != name.lower():
+        if not _NAME(name):
             raise ValueError(f"service name {name!r}: use lower-case letters, digits and hyphens")
         calls = {key: value for key, value in vars(cls).items() if isinstance(value, Call)}
         for key in _TAKEN & calls.keys():

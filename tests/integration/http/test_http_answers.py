@@ -187,7 +187,9 @@ async def test_connect_opens_no_tunnel(serve: Serve) -> None:
 async def test_continue_is_sent_when_the_body_is_waited_for(serve: Serve) -> None:
     _, address = serve(_site())
     peer = await connect(address)
-    head = b"POST /v1/say/1 HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"
+    head = (
+        b"POST /v1/say/1 HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"
+    )
     for _ in range(2):
         peer.clear()
         peer.send(head)

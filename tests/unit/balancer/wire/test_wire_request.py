@@ -41,7 +41,9 @@ def _read(stream: bytes, cuts: list[int] | None = None) -> tuple[Seen, int]:
     return _seen(parser), status
 
 
-_token = st.text("abcdefghijklmnopqrstuvwxyzABCXYZ0123456789!#$%&'*+-.^`|~", min_size=1, max_size=12)
+_token = st.text(
+    "abcdefghijklmnopqrstuvwxyzABCXYZ0123456789!#$%&'*+-.^`|~", min_size=1, max_size=12
+)
 _value = st.text("".join(map(chr, range(0x21, 0x7F))), max_size=30)
 _special = {
     "host", "content-length", "transfer-encoding", "connection", "expect", "upgrade", "te",
@@ -205,16 +207,12 @@ def test_nothing_grows_without_end(start: bytes) -> None:
 
 def test_the_peer_is_told_to_continue_only_before_its_body() -> None:
     parser = _parser()
-    parser.feed(
-        b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nExpect: 100-Continue\r\n\r\n"
-    )
+    parser.feed(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nExpect: 100-Continue\r\n\r\n")
     assert parser.wants_continue
     parser.feed(b"x")
     assert not parser.wants_continue
     parser.feed(b"y")
-    parser.feed(
-        b"POST / HTTP/1.0\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"
-    )
+    parser.feed(b"POST / HTTP/1.0\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n")
     assert not parser.wants_continue
 
 

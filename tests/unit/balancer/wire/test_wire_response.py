@@ -170,7 +170,12 @@ def test_a_body_that_grows_beyond_the_limit() -> None:
         (b"HTTP/1.1 204 No Content\r\n\r\n", 204, b"", True),
         (b"HTTP/1.1 304 Not Modified\r\nETag: x\r\n\r\n", 304, b"", True),
         (b"HTTP/1.1 100 Continue\r\n\r\n" + OK, 200, b"ok", True),
-        (b"HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early\r\nA: b\r\n\r\n" + OK, 200, b"ok", True),
+        (
+            b"HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early\r\nA: b\r\n\r\n" + OK,
+            200,
+            b"ok",
+            True,
+        ),
         (b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok", 200, b"ok", False),
         (b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok", 200, b"ok", False),
         (b"HTTP/1.1 200 OK\r\n\r\nok until the end", 200, b"ok until the end", False),

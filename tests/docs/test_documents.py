@@ -1,0 +1,81 @@
+"""What the documents show is what happens: their commands and code are run, their tables compared."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from twisted.internet.threads import deferToThread
+
+from tests.processes import ROOT
+from tests.txmesh import Up, txmesh
+
+README = (ROOT / "README.md").read_text()
+USER = "u_22yuwt6yiuetv5zn"
+
+
+def test_the_configuration_page_shows_the_defaults_in_force(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "reference" / "configuration.md").read_text()
+    shown = re.search(r"```toml\n(.*?)```", page, re.DOTALL)
+    assert shown is not None
+    assert txmesh(tmp_path, "config").stdout.strip() == shown[1].strip()
+
+
+def test_every_link_between_the_documents_leads_somewhere() -> None:
+    documents = [
+        *ROOT.glob("*.md"),
+        *(ROOT / "docs").rglob("*.md"),
+        *(ROOT / "examples").rglob("*.md"),
+    ]
+    for document in documents:
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", document.read_text()):
+            assert (document.parent / target).exists(), f"{document.name}: {target}"
+
+
+def test_the_readme_names_every_room() -> None:
+    rooms = README[README.index("## The rooms") :]
+    for package in ("balancer", "clients", "services"):
+        for path in (ROOT / package).iterdir():
+            if (path.is_dir() and (path / "__init__.py").exists()) or (
+                path.suffix == ".py"
+                and path.stem not in ("__init__", "packages", "refusal", "fields")
+            ):
+                assert re.search(rf"\b{path.stem}\b", rooms), f"{package}/{path.name}"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    before = Path.cwd()
+    os.chdir(tmp_path)
+    yield tmp_path
+    os.chdir(before)
+
+
+@pytest.mark.xdist_group("ops")
+async def test_the_readme_s_commands_and_code_work_as_they_stand(folder: Path) -> None:
+    lines = re.findall(r"^    \.venv/bin/txmesh (.*)$", README, re.MULTILINE)
+    assert len(lines) >= 4
+    blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    (folder / "mesh.toml").write_text("")
+    with Up(folder) as up:
+        up.status()
+        for line in lines:
+            words = shlex.split(line.replace("--duration 20", "--duration 2"))
+            done = await deferToThread(txmesh, folder, *words)
+            assert done.returncode == 0, f"{line}: {done.stderr}"
+        names: dict[str, Any] = {}
+        exec(blocks[0], names)
+        try:
+            assert await names["show"](USER) == "Orla O'Sullivan"
+            body = blocks[1].replace("\n", "\n    ")
+            exec(f"async def plain_treq():\n    {body}\n    return response", names)
+            response = await names["plain_treq"]()
+            assert response.code == 200
+            assert (await response.json())["id"] == USER
+        finally:
+            names["mesh"].close()
