@@ -266,7 +266,7 @@ class _Call(Generic[Answer]):
         service.stats.attempts += 1
         replica.in_flight += 1
         self._number = replica.attempts = replica.attempts + 1
-        may_follow = self._retryable and self.attempts < dispatcher.settings.attempts
+        may_follow = self.attempts < dispatcher.settings.attempts
         until = attempt_deadline(
             dispatcher.settings.deadline, now, self._deadline, may_follow=may_follow
         )
@@ -359,6 +359,10 @@ class _Call(Generic[Answer]):
         channel = self._channel
         assert channel is not None
         sent = self.carrier is not None
+        if sent and not self._retryable and now < self._deadline:
+            # It may have begun what must not be done twice, so it gets what is left.
+            self._dispatcher.sweep.add(self, self._deadline)
+            return
         address = replica.endpoint.address
         if replica not in self._tried:  # else it had its share, and that was counted then
             self._service.fleet.failed(replica, now, self._number, connecting=not sent)
@@ -371,14 +375,14 @@ class _Call(Generic[Answer]):
         self._last_error = AttemptTimeout(
             f"{address} was silent for its share of the deadline", sent=sent
         )
-        wait_s = self._afford_retry(now)
-        if wait_s is None:
-            # No other may be asked, so this one gets what is left of the deadline.
+        if self._all_tried() or self._afford_retry(now) is None:
+            # There is no other, or none may be asked, so this one gets what is left: asked anew,
+            # it would only begin from the start.
             self._dispatcher.sweep.add(self, self._deadline)
             return
         channel.abandon(self)
         self._leave()
-        self._try_after(wait_s, now)
+        self._try(now)
 
     # How it goes on and ends.
 
@@ -400,13 +404,16 @@ class _Call(Generic[Answer]):
         if self.attempts >= dispatcher.settings.attempts or now >= self._deadline:
             return None
         wait_s = 0.0
-        if all(replica in self._tried for replica in self._service.fleet.available):
+        if self._all_tried():
             # Nobody is left who has not failed this call: give them time to come back.
             mean_s = dispatcher.settings.backoff_s * 2 ** (self.attempts - 1)
             wait_s = mean_s * (0.5 + dispatcher.random())
         if now + wait_s >= self._deadline or not self._service.budget.withdraw(now):
             return None
         return wait_s
+
+    def _all_tried(self) -> bool:
+        return all(replica in self._tried for replica in self._service.fleet.available)
 
     def _try_after(self, wait_s: float, now: float) -> None:
         if wait_s:

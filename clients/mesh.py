@@ -15,6 +15,7 @@ from twisted.internet.defer import Deferred
 
 from balancer import (
     BadReply,
+    Clock,
     ConfigFile,
     Dispatcher,
     DispatchSettings,
@@ -79,6 +80,7 @@ class Mesh:
         caller: str | None = None,
         reactor: Any = None,
         rng: random.Random | None = None,
+        dispatcher: Dispatcher | None = None,
     ) -> None:
         """Open the mesh; nothing is connected before the first call.
 
@@ -89,6 +91,8 @@ class Mesh:
             caller: this process's name, instead of the file's.
             reactor: None for the process's own.
             rng: for picks and jitter; None for one seeded by the system.
+            dispatcher: makes the calls by its own clock; None for one on sockets. Tests hand in
+                that of a `balancer.testing.World`.
 
         Raises:
             ConfigError: a file or URL that cannot be used.
@@ -99,7 +103,7 @@ class Mesh:
         settings = file.section("client", ClientSettings)
         self._settings = settings
         self._reactor = reactor
-        self.clock = MonotonicClock(reactor)
+        self.clock: Clock = dispatcher.clock if dispatcher else MonotonicClock(reactor)
         self._idle_sweep = Sweep(self.clock, _IDLE_TICK_S)
         if registry is None:
             registry = file.section("registry", RegistrySettings).url
@@ -107,7 +111,7 @@ class Mesh:
             registry = open_registry(RegistrySettings(url=registry), file.folder, self.clock)
         self.registry: Registry = registry
         self._seconds = self.clock.seconds
-        self._dispatcher = Dispatcher(
+        self._dispatcher = dispatcher or Dispatcher(
             clock=self.clock,
             rng=rng or random.Random(),  # noqa: S311 - picks are no secret
             registry=registry,
@@ -147,6 +151,8 @@ class Mesh:
         headers = plan.headers
         deadline_s = call.deadline_s
         if options is not None:
+            if options.priority is not None:
+                headers = plan.unranked_headers
             headers += _option_lines(call, options)
             deadline_s = options.deadline_s or deadline_s
         if call.keyed and (options is None or options.idempotency_key is None):
@@ -192,7 +198,15 @@ class Mesh:
 class _Plan:
     """What is worked out once for each call."""
 
-    __slots__ = ("_call", "_decode", "encode", "headers", "method", "retryable")
+    __slots__ = (
+        "_call",
+        "_decode",
+        "encode",
+        "headers",
+        "method",
+        "retryable",
+        "unranked_headers",
+    )
 
     def __init__(self, call: Call[Any, Any, Any]) -> None:
         self._call = call
@@ -201,6 +215,7 @@ class _Plan:
         self.method = call.method.encode("ascii")
         self.retryable = call.retryable
         self.headers = b"Content-Type: application/json\r\n" if call.has_body else b""
+        self.unranked_headers = self.headers  # for a caller who gives a priority
         if call.priority != 1:
             self.headers += b"Mesh-Priority: %d\r\n" % call.priority
 
@@ -210,7 +225,7 @@ class _Plan:
             raise refusal(self._call.service, self._call.name, reply)
         try:
             return self._decode(reply.body)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
             raise BadReply(
                 f"{self._call.service}.{self._call.name}: the answer is not what the contract "
                 f"says ({error}); are caller and service of different versions?",

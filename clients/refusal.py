@@ -37,7 +37,7 @@ def refusal(service: str, call: str, reply: Reply) -> CallError:
     status = reply.status
     try:
         problem = _decode(reply.body)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         problem = _Problem(title="an answer that is no problem+json")
     what = f"{service}.{call}: {status} {problem.type}"
     if problem.detail or problem.title:

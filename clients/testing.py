@@ -13,7 +13,8 @@
     assert mesh.made[0].message == FetchUser(id="u_...")
 
 Requests and answers go through the real coding on their way, so what the wire would refuse is
-refused here as well. For tests of retries, deadlines and bad replicas see `balancer.testing`.
+refused here as well. For tests of retries, deadlines and bad replicas there is the real mesh in a
+`balancer.testing.World`: see `mesh_in`.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ import msgspec
 from twisted.internet.defer import Deferred, succeed
 
 from balancer import CallError, Rejected
+from balancer.testing import World
 
+from . import Mesh
 from .contract import (
     AnswerDecoder,
     BadRequest,
@@ -43,6 +46,20 @@ Request = TypeVar("Request", bound=Message)
 Answer = TypeVar("Answer", bound=Message)
 
 Answers = Callable[[Request], "Answer | Deferred[Answer] | Coroutine[Any, Any, Answer]"]
+
+
+def mesh_in(world: World) -> Mesh:
+    """The real mesh in a world of scripted replicas, in virtual time.
+
+    ::
+
+        world = World(seed=1)
+        one, two = world.add("users", 2)
+        users = mesh_in(world).client(Users)
+        call = users.fetch(id="u_...")
+        world.run(1.0)
+    """
+    return Mesh(registry=world.registry, reactor=world.clock, dispatcher=world.dispatcher)
 
 
 class Made(Generic[Request]):

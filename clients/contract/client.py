@@ -108,6 +108,8 @@ class BoundCall(Generic[Arguments, Answer]):
     ) -> BoundCall[Arguments, Answer]:
         """The same call with options, as in ``users.fetch.options(deadline_s=0.1)(id=...)``.
 
+        What is None stays as it is.
+
         Args:
             deadline_s: how long to wait for the answer, in seconds.
             idempotency_key: for keyed calls: the same key gives the same effect and answer.
@@ -117,10 +119,11 @@ class BoundCall(Generic[Arguments, Answer]):
         bound: BoundCall[Arguments, Answer] = BoundCall.__new__(BoundCall)
         bound.call = self.call
         bound._carry = self._carry
+        before = self._options or CallOptions()
         bound._options = CallOptions(
-            deadline_s=deadline_s,
-            idempotency_key=idempotency_key,
-            priority=priority,
-            site=site,
+            deadline_s=before.deadline_s if deadline_s is None else deadline_s,
+            idempotency_key=before.idempotency_key if idempotency_key is None else idempotency_key,
+            priority=before.priority if priority is None else priority,
+            site=before.site if site is None else site,
         )
         return bound

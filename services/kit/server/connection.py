@@ -54,6 +54,7 @@ class HttpConnection(protocol.Protocol):
         self._running = False
         self._unread = False
         self._paused = False
+        self._resting = False
         self._closing = False
         self._lingered = 0
         self._partial = False
@@ -143,12 +144,17 @@ class HttpConnection(protocol.Protocol):
         if self._running:
             return
         self._running = True
+        began = False
         requests = self._requests
         while not self._busy and not self._unread and not self._closing:
             if requests:
-                self._busy = True
+                began = self._busy = True
                 Exchange(self._server, self, requests.popleft()).begin()
             elif self._unparsed:
+                if began:
+                    # A slice of requests a turn: who sends many at once must not hold up others.
+                    self._rest()
+                    break
                 piece, self._unparsed = self._unparsed[:_SLICE], self._unparsed[_SLICE:]
                 self._feed(piece)
             elif self._error is not None:
@@ -156,7 +162,7 @@ class HttpConnection(protocol.Protocol):
             else:
                 break
         self._running = False
-        if self._partial and not self._busy and not self._unread:
+        if self._partial and not (self._busy or self._unread or self._closing):
             self._waits_for_more(partial=True)
         full = self._unread or bool(self._unparsed) or len(requests) > _QUEUED
         if full != self._paused and not self._closing:
@@ -165,6 +171,15 @@ class HttpConnection(protocol.Protocol):
                 self.transport.pauseProducing()
             else:
                 self.transport.resumeProducing()
+
+    def _rest(self) -> None:
+        if not self._resting:
+            self._resting = True
+            self._server.next_turn(self._rested)
+
+    def _rested(self) -> None:
+        self._resting = False
+        self._go_on()
 
     def answer(self, request: IncomingRequest, answer: Answer, now: float) -> None:
         """Send an answer to the request that runs, and begin the next.

@@ -19,6 +19,7 @@ from balancer.transport import OptimisticPort, Sweep, listen
 from balancer.wire import IncomingRequest, format_load
 
 from .connection import HttpConnection
+from .descriptors import connections_at_most
 from .load import LoadMeter
 from .settings import ServerSettings
 from .site import RouteStats, Site
@@ -75,6 +76,7 @@ class Server(ServerFactory):
         self.bad_messages: Counter[int] = Counter()
         self.draining = False
         self._connections: set[HttpConnection] = set()
+        self._most = connections_at_most(settings.connections)
         self._port: OptimisticPort | None = None
         self._refresh_at = 0.0
         self._lines: dict[int, bytes] = {}
@@ -110,7 +112,7 @@ class Server(ServerFactory):
 
     def admit(self, connection: HttpConnection) -> bool:
         """Count a connection; False when there are as many as allowed."""
-        if len(self._connections) >= self.settings.connections:
+        if len(self._connections) >= self._most:
             return False
         self._connections.add(connection)
         return True
@@ -139,6 +141,10 @@ class Server(ServerFactory):
             load = format_load(self.meter.report(now))
             lines = self._lines[in_flight] = b"Date: %b\r\nMesh-Load: %b\r\n" % (date, load)
         return lines
+
+    def next_turn(self, function: Callable[[], None]) -> None:
+        """Call a function when the other connections have had their turn."""
+        self._clock.callLater(0, function)
 
     def refused(self, status: int) -> None:
         """Count a message that could not be used."""

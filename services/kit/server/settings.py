@@ -21,7 +21,8 @@ class ServerSettings(Settings, frozen=True, kw_only=True):
         drain_notice_s: from leaving the registry to taking no more connections: callers look at
             the registry every 100 ms, and a frozen one is given the rest.
         requests: requests at once; one more is refused with Mesh-Nack, and asked elsewhere.
-        connections: connections at once; one more is closed.
+        connections: connections at once; one more is closed. Fewer where the system allows the
+            process fewer descriptors.
         limits: what a message may be.
     """
 

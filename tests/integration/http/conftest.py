@@ -14,7 +14,7 @@ from tests.integration.http.routes import Serve
 from tests.processes import until
 
 
-@pytest_twisted.async_yield_fixture
+@pytest_twisted.async_yield_fixture  # type: ignore[untyped-decorator]
 async def serve() -> AsyncIterator[Serve]:
     """A function that serves a site and returns the server and its address.
 
@@ -28,7 +28,7 @@ async def serve() -> AsyncIterator[Serve]:
         server = Server(
             site,
             ServerSettings(**settings),
-            clock=MonotonicClock(reactor),  # type: ignore[arg-type]
+            clock=MonotonicClock(reactor),
             wall=lambda: datetime(2026, 11, 20, tzinfo=UTC),
         )
         servers.append(server)
@@ -38,5 +38,9 @@ async def serve() -> AsyncIterator[Serve]:
     for server in servers:
         server.close_port()
         await server.drain(0.0)
-        await until(lambda s=server: not s.connections, "every connection is forgotten")
-        await until(lambda s=server: not s.meter.in_flight, "no request is left in flight")
+        await _forgets(server)
+
+
+async def _forgets(server: Server) -> None:
+    await until(lambda: not server.connections, "every connection is forgotten")
+    await until(lambda: not server.meter.in_flight, "no request is left in flight")

@@ -150,7 +150,7 @@ class Peer(Protocol):
             deferred.callback(value)
             return deferred
         self._awaited.append((condition, deferred))
-        return deferred.addTimeout(within_s, reactor)  # type: ignore[arg-type]
+        return deferred.addTimeout(within_s, reactor)
 
     async def answers(self, count: int, *, head: bool = False) -> list[Received]:
         """Wait for a number of whole answers."""
@@ -181,4 +181,5 @@ async def connect(address: str, *, reads: bool = True) -> Peer:
 
     host, _, port = address.rpartition(":")
     endpoint = HostnameEndpoint(reactor, host, int(port))
-    return await connectProtocol(endpoint, Peer(reads=reads))
+    peer: Peer = await connectProtocol(endpoint, Peer(reads=reads))
+    return peer

@@ -293,3 +293,29 @@ async def test_a_peer_that_leaves_is_forgotten(serve: Serve) -> None:
         peer.send(start)
         peer.hang_up()
         await until(lambda: not server.connections, "it is forgotten")
+
+
+async def test_who_sends_many_at_once_does_not_hold_up_others(serve: Serve) -> None:
+    served: list[bytes] = []
+
+    async def note(request: IncomingRequest) -> bytes:
+        served.append(request.path)
+        return b""
+
+    site = Site()
+    site.add("GET", "/v1/say/{word}", FunctionRoute(note))
+    _, address = serve(site)
+    many, one = await connect(address), await connect(address)
+    many.send(GET % 0 * 20_000)
+    for _ in range(5):
+        before = len(served)
+        one.clear()
+        one.send(GET % 1)
+        await one.answer()
+        position = served.index(b"/v1/say/1", before)
+        # Some 8 KiB of requests a turn, and a few turns until the request has come. One read of
+        # the kernel's is eight times as much.
+        assert position - before < 1500
+    await until(lambda: len(served) == 20_005, "all are served")
+    many.hang_up()
+    one.hang_up()

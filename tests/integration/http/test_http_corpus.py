@@ -81,7 +81,7 @@ async def verdict(case: dict[str, Any], address: str, how: str) -> str:
             break
         peer.send(piece)
         # The next piece goes out in another turn, so that the server reads this one alone.
-        await deferLater(reactor, 0, lambda: None)  # type: ignore[arg-type]
+        await deferLater(reactor, 0, lambda: None)
 
     def served() -> list[Received]:
         return [answer for answer in read_answers(peer.data) if b"x-echo" in answer.headers]

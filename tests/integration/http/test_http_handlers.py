@@ -79,7 +79,7 @@ def _soon() -> Deferred[None]:
     from twisted.internet import reactor
     from twisted.internet.task import deferLater
 
-    return deferLater(reactor, 0, lambda: None)  # type: ignore[arg-type]
+    return deferLater(reactor, 0, lambda: None)
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,7 @@ async def test_a_deadline_that_passes_in_the_queue_is_not_begun(serve: Serve) ->
     from twisted.internet import reactor
     from twisted.internet.task import deferLater
 
-    await deferLater(reactor, 0.05, lambda: None)  # type: ignore[arg-type]
+    await deferLater(reactor, 0.05, lambda: None)
     waiting.callback(b"")
     first, second = await peer.answers(2)
     assert (first.status, second.status) == (200, 504)

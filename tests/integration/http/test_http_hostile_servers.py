@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import struct
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import pytest_twisted
@@ -105,7 +105,7 @@ class World:
         from twisted.internet import reactor
 
         attempt = self.start(payload, bodiless=bodiless)
-        return await attempt.outcome.addTimeout(10, reactor)  # type: ignore[arg-type]
+        return await attempt.outcome.addTimeout(10, reactor)
 
     async def reply(self, **options: Any) -> Reply:
         outcome = await self.ask(**options)
@@ -113,16 +113,16 @@ class World:
         return outcome
 
 
-@pytest_twisted.async_yield_fixture
+@pytest_twisted.async_yield_fixture  # type: ignore[untyped-decorator]
 async def world() -> AsyncIterator[World]:
     from twisted.internet import reactor
 
     server = HostileServer()
-    port = reactor.listenTCP(0, server, interface="127.0.0.1")  # type: ignore[attr-defined]
-    clock = MonotonicClock(reactor)  # type: ignore[arg-type]
+    port: Any = cast("Any", reactor).listenTCP(0, server, interface="127.0.0.1")
+    clock = MonotonicClock(reactor)
     pool = Pool(
         f"127.0.0.1:{port.getHost().port}",
-        reactor=reactor,  # type: ignore[arg-type]
+        reactor=reactor,
         clock=clock,
         sweep=Sweep(clock, 0.05),
         settings=PoolSettings(connections=2, connect_timeout_s=2.0, idle_s=60.0),
@@ -195,7 +195,7 @@ async def test_a_connection_that_ends_too_early(
         # In a later turn, so that what was sent is on its way.
         from twisted.internet import reactor
 
-        reactor.callLater(0.02, getattr(script, how))  # type: ignore[attr-defined]
+        reactor.callLater(0.02, getattr(script, how))
 
     world.server.on_data = answer
     error = await world.ask()
@@ -220,7 +220,7 @@ async def test_a_reply_without_length_that_is_cut_by_a_reset_is_lost(world: Worl
         from twisted.internet import reactor
 
         script.send(b"HTTP/1.1 200 OK\r\n\r\nhalf of")
-        reactor.callLater(0.05, script.reset)  # type: ignore[attr-defined]
+        reactor.callLater(0.05, script.reset)
 
     world.server.on_data = answer
     assert isinstance(await world.ask(), ReplyLost)
@@ -308,11 +308,11 @@ async def test_a_server_that_is_not_there() -> None:
 
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        address = "127.0.0.1:%d" % free.getsockname()[1]
-        clock = MonotonicClock(reactor)  # type: ignore[arg-type]
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+        clock = MonotonicClock(reactor)
         pool = Pool(
             address,
-            reactor=reactor,  # type: ignore[arg-type]
+            reactor=reactor,
             clock=clock,
             sweep=Sweep(clock),
             settings=PoolSettings(),
@@ -320,7 +320,7 @@ async def test_a_server_that_is_not_there() -> None:
         )
         attempt = Try()
         pool.start(attempt)
-        error = await attempt.outcome.addTimeout(10, reactor)  # type: ignore[arg-type]
+        error = await attempt.outcome.addTimeout(10, reactor)
     assert isinstance(error, ConnectFailed)
     assert not error.sent
     pool.close()

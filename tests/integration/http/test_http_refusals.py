@@ -208,7 +208,7 @@ async def _sent_until_refused(peer: Peer, piece: bytes) -> int:
         peer.send(piece)
         sent += len(piece)
         assert sent < 1_000_000
-        await deferLater(reactor, 0.001, lambda: None)  # type: ignore[arg-type]
+        await deferLater(reactor, 0.001, lambda: None)
     return sent
 
 

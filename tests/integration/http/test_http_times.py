@@ -24,7 +24,7 @@ LATE_S = 0.25
 SLACK_S = 1.0
 
 
-@pytest_twisted.async_yield_fixture
+@pytest_twisted.async_yield_fixture  # type: ignore[untyped-decorator]
 async def dripping() -> AsyncIterator[list[LoopingCall]]:
     """Peers that send all the time; stopped at the end."""
     loops: list[LoopingCall] = []

@@ -60,6 +60,41 @@ def test_the_first_silence_takes_its_share_and_the_last_what_is_left() -> None:
     assert 0.4 + 0.4 * 0.58 <= starts[2] <= 0.64 + 2 * LATE_S
 
 
+def test_what_was_never_sent_is_tried_elsewhere_although_it_must_not_be_repeated() -> None:
+    # A machine that is gone answers no connect: the call has done nothing yet.
+    world = World()
+    gone, _ = world.add("users", 2)
+    gone.behaviour = Silent(connected=False)
+    outcomes = world.load(100, 2.0, deadline_s=0.5, retryable=False)
+    world.settle()
+    assert {outcome.kind for outcome in outcomes} == {"answered"}
+    assert gone.attempts >= 2
+
+
+def test_what_was_sent_and_must_not_be_repeated_keeps_its_whole_deadline() -> None:
+    world = World()
+    slow, other = world.add("users", 2)
+    slow.behaviour = other.behaviour = Answer(after_s=0.9)
+    outcome = world.call(deadline_s=1.0, retryable=False)
+    world.settle()
+    assert outcome.kind == "answered"
+    assert slow.attempts + other.attempts == 1
+    assert [r.failures for r in world.fleet().replicas.values()] == [0, 0]
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_slow_replica_is_not_given_up_while_there_is_no_other_to_ask(count: int) -> None:
+    # Asking the same one again would begin from the start, and lose what it has done already.
+    world = World()
+    for replica in world.add("users", count):
+        replica.behaviour = Answer(after_s=0.55)
+    outcomes = []
+    for _ in range(20):
+        outcomes.append(world.call(deadline_s=1.0))
+        world.settle()
+    assert {outcome.kind for outcome in outcomes} == {"answered"}
+
+
 def test_a_short_deadline_is_not_cut_up() -> None:
     world = World()
     for replica in world.add("users", 2):
@@ -70,18 +105,28 @@ def test_a_short_deadline_is_not_cut_up() -> None:
     assert sum(replica.attempts for replica in world.replicas.values()) == 1
 
 
-def test_a_deadline_that_passes_in_a_wait_says_what_was_before() -> None:
+@pytest.mark.parametrize(
+    ("behaviour", "sent", "before"),
+    [(Refuses(after_s=0), False, "no connection"), (Breaks(after_s=0), True, "closed")],
+)
+def test_a_deadline_that_passes_in_a_wait_says_what_was_before(
+    behaviour: Refuses | Breaks, sent: bool, before: str
+) -> None:
+    # The wait ends just before the deadline, and the tick that tells of it comes just after.
     world = World(settings=DispatchSettings(backoff_s=0.045))
     (replica,) = world.add("users")
-    replica.behaviour = Refuses(after_s=0)
+    replica.behaviour = behaviour
     outcomes = []
     for _ in range(50):
         outcomes.append(world.call(deadline_s=0.07))
         world.settle()
     ended = [outcome.error for outcome in outcomes if outcome.kind == "deadline"]
+    assert ended
     for error in ended:
-        assert "before that: no connection" in str(error)
-    assert {outcome.kind for outcome in outcomes} <= {"deadline", "connect"}
+        assert isinstance(error, DeadlineExceeded)
+        assert error.sent is sent
+        assert before in str(error).partition("before that: ")[2]
+    assert {outcome.kind for outcome in outcomes} <= {"deadline", "connect", "reply-lost"}
 
 
 @pytest.mark.parametrize("behaviour", [Silent(), Silent(connected=False), Answer(after_s=0.5)])

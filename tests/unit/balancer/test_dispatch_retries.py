@@ -183,6 +183,20 @@ def test_a_single_replica_is_asked_again_after_a_wait() -> None:
     assert outcome.ended_at - began < 0.2
 
 
+def test_after_a_wait_the_well_are_asked_again_and_not_the_ejected() -> None:
+    world = World()
+    dead, good = world.add("users", 2)
+    dead.kill()
+    world.load(100, 0.5)
+    taken = dead.attempts
+    ends = [Answer(status=500), Answer()]
+    good.behaviour = lambda self: ends.pop(0)
+    outcome = world.call()
+    world.run(0.3)
+    assert outcome.kind == "answered"
+    assert dead.attempts == taken
+
+
 def test_no_replica_is_said_at_once() -> None:
     world = World()
     outcome = world.call()

@@ -144,10 +144,10 @@ def test_what_is_announced_is_seen_and_what_is_withdrawn_is_gone(
     assert watcher.look() == ["users-1"]
     assert watcher.registry.endpoints() == [endpoint(version="7", pid=5)]
     lease.withdraw()
+    assert not list(folder.rglob("*.json")), "not left for readers to clear away"
     assert watcher.look() == []
     lease.withdraw()
     assert watcher.told == [[], ["users-1"], []], "each change once"
-    assert not list(folder.rglob("*.json"))
 
 
 def test_a_killed_process_is_gone_at_the_next_look(
@@ -285,6 +285,10 @@ def test_an_unreadable_folder_keeps_what_was_known_and_says_so_once(
     watcher.look()
     assert watcher.registry.age_s() <= 0.11
     assert watcher.told == [["users-1"]]
+    users.rename(away)
+    users.write_text("again")
+    watcher.look(2.0)
+    assert len(warnings) == 2, "once each time"
 
 
 def test_a_folder_that_vanishes_keeps_those_who_live(watcher: Watcher, folder: Path) -> None:

@@ -237,3 +237,19 @@ def test_refusals_of_replicas_that_are_gone_are_forgotten() -> None:
     assert told.fleet.pick(20.0) is None
     told.fleet.update(told.endpoints)
     assert told.fleet.pick(20.0) is told[0]
+
+
+def test_while_a_probe_is_out_only_the_probe_counts() -> None:
+    told = Told(2)
+    bad = told[0]
+    told.fail(bad, 10.0, 5)
+    told.fleet.update(told.endpoints[:1])
+    assert told.fleet.pick(10.5) is bad, "it is the only one"
+    before = told.begin(bad)
+    assert told.fleet.pick(11.5) is bad
+    probe = told.begin(bad)
+    told.fleet.failed(bad, 11.6, before)
+    told.fleet.abandoned(bad, before)
+    assert bad.probing
+    told.fleet.succeeded(bad, 11.7, probe)
+    assert told.changes == ["u1 ejected", "u1 restored"]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
-from twisted.logger import globalLogPublisher
+from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
+from zope.interface import implementer
 
 from balancer.transport import Sweep
 
@@ -137,7 +140,11 @@ def test_entries_may_do_anything_when_told(clock: Clock) -> None:
 
 def test_an_entry_that_fails_costs_only_itself(clock: Clock) -> None:
     sweep = Sweep(clock, TICK_S)
-    logged: list[object] = []
+    logged: list[Any] = []
+
+    @implementer(ILogObserver)
+    def observe(event: LogEvent) -> None:
+        logged.append(event)
 
     def fail() -> None:
         raise RuntimeError("on purpose")
@@ -145,11 +152,11 @@ def test_an_entry_that_fails_costs_only_itself(clock: Clock) -> None:
     entries = [Calls(clock, 0, fail), Entry(clock, 0), Calls(clock, 0, fail), Entry(clock, 0)]
     for entry in entries:
         sweep.add(entry, clock.seconds() + 0.01)
-    globalLogPublisher.addObserver(logged.append)
+    globalLogPublisher.addObserver(observe)
     try:
         _run(clock, 0.05)
     finally:
-        globalLogPublisher.removeObserver(logged.append)
+        globalLogPublisher.removeObserver(observe)
     assert [len(entry.told) for entry in entries] == [1, 1, 1, 1]
     assert len(logged) == 2
 
