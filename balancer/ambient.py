@@ -38,7 +38,7 @@ class Ambient:
         return b"".join(
             b"%b: %b\r\n" % (name, self.headers[name.lower()])
             for name in _INHERITED
-            if name.lower() in self.headers and name not in given
+            if name.lower() in self.headers and b"\n%b: " % name not in b"\n" + given
         )
 
 

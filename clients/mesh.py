@@ -41,7 +41,7 @@ Answer = TypeVar("Answer", bound=Message)
 
 # Idle connections are looked at with this grain (seconds): they live for a minute.
 _IDLE_TICK_S = 1.0
-_FIELD_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?").fullmatch
+_FIELD_VALUE = re.compile(r"[\x21-\x7e]+").fullmatch
 
 
 class ClientSettings(Settings, frozen=True, kw_only=True):

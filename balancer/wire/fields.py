@@ -10,7 +10,6 @@ Source: RFC 9112, sections 3.2 (Host), 6.1 and 6.3 (framing), 11.2 (request smug
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 
 # Fields of which a second one makes the message ambiguous.
 _SINGLE = frozenset(
@@ -55,24 +54,33 @@ class BadMessage(Exception):
         self.detail = detail
 
 
-def collect_fields(pairs: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
-    """Header fields by lower-case name; repeated list fields are joined with commas.
+# The usual spellings of the usual names, by which a parser can spare `add_field`.
+USUAL = {
+    spelling.encode("ascii"): spelling.lower().encode("ascii")
+    for name in (
+        *("Host", "Connection", "User-Agent", "Accept", "Accept-Encoding", "Date"),
+        *("Content-Type", "Content-Length", "Transfer-Encoding", "Idempotency-Key", "traceparent"),
+        *("Mesh-Deadline", "Mesh-Attempt", "Mesh-Priority", "Mesh-Site", "Mesh-Caller"),
+    )
+    for spelling in (name, name.lower())
+}
+
+
+def add_field(fields: dict[bytes, bytes], raw_name: bytes, value: bytes) -> None:
+    """Add a header field by its lower-case name; repeated list fields are joined with commas.
 
     Raises:
         BadMessage: a name with an underscore, or a second one of a field that must be single.
     """
-    fields: dict[bytes, bytes] = {}
-    for raw_name, value in pairs:
-        name = raw_name.lower()
-        if name in fields:
-            if name in _SINGLE:
-                raise BadMessage(400, f"The header {_shown(name)} is given twice.")
-            fields[name] += b", " + value
-        else:
-            if b"_" in name:
-                raise BadMessage(400, f"The header name {_shown(name)} has an underscore.")
-            fields[name] = value
-    return fields
+    name = raw_name.lower()
+    if b"_" in name:
+        raise BadMessage(400, f"The header name {_shown(name)} has an underscore.")
+    if name not in fields:
+        fields[name] = value
+    elif name in _SINGLE:
+        raise BadMessage(400, f"The header {_shown(name)} is given twice.")
+    else:
+        fields[name] += b", " + value
 
 
 def check_host(value: bytes) -> None:

@@ -13,11 +13,12 @@ from typing import Any
 import httptools
 
 from .fields import (
+    USUAL,
     BadMessage,
+    add_field,
     check_framing,
     check_host,
     check_trailer,
-    collect_fields,
     origin_form,
 )
 from .limits import CHUNK_OVERHEAD, EACH_CHUNK, WireLimits
@@ -33,10 +34,10 @@ class IncomingRequest:
         headers: by lower-case name.
         body: raw; complete when the request leaves the parser.
         keep_alive: whether the connection may carry another request.
-        route: for whoever routes the head: kept until the request is whole.
+        handle: for whoever takes the head: kept until the request is whole.
     """
 
-    __slots__ = ("body", "headers", "keep_alive", "method", "path", "query", "route")
+    __slots__ = ("body", "handle", "headers", "keep_alive", "method", "path", "query")
 
     def __init__(
         self, method: bytes, path: bytes, query: bytes, headers: dict[bytes, bytes]
@@ -48,7 +49,7 @@ class IncomingRequest:
         self.headers = headers
         self.body = b""
         self.keep_alive = True
-        self.route: Any = None
+        self.handle: Any = None
 
 
 class RequestParser:
@@ -62,20 +63,21 @@ class RequestParser:
     """
 
     __slots__ = (
+        "_asks_upgrade",
         "_body",
         "_body_limit",
         "_chunks",
+        "_count",
         "_fed",
-        "_first",
+        "_fields",
         "_head_limit",
         "_host",
         "_limits",
         "_on_head",
-        "_pairs",
         "_parser",
-        "_piece",
         "_received",
         "_request",
+        "_size",
         "_target",
         "_upgraded",
         "in_body",
@@ -91,7 +93,7 @@ class RequestParser:
 
         Args:
             limits: what is taken in.
-            on_head: called with each head before its body: it may set ``route`` and returns the
+            on_head: called with each head before its body: it may set ``handle`` and returns the
                 greatest body in bytes (None: the general limit); a BadMessage that it raises
                 refuses the request.
         """
@@ -103,7 +105,9 @@ class RequestParser:
         self.in_body = False
         self.wants_continue = False
         self._host: bytes | None = None
-        self._pairs: list[tuple[bytes, bytes]] = []
+        self._fields: dict[bytes, bytes] = {}
+        self._count = 0
+        self._size = 0
         self._target = b""
         self._request: IncomingRequest | None = None
         self._body: bytes | bytearray = b""
@@ -111,9 +115,8 @@ class RequestParser:
         self._body_limit = 0
         self._chunks = 0
         self._fed = 0
-        self._piece = 0
-        self._first = 0
         self._upgraded = False
+        self._asks_upgrade = False
         self._parser = httptools.HttpRequestParser(self)
 
     def feed(self, data: bytes) -> None:
@@ -127,16 +130,11 @@ class RequestParser:
         """
         if self._upgraded:
             return  # the request before it is the connection's last
-        self._piece = len(data)
-        self._fed += self._piece
+        self._fed += len(data)
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            # The protocol it asks for is never spoken here: it is answered as it stands, and what
-            # follows cannot be told from HTTP, so the connection ends after it.
-            self._upgraded = True
-            if self.requests:
-                self.requests[-1].keep_alive = False
+        except httptools.HttpParserUpgrade as upgrade:
+            self._pass_over_upgrade(data[upgrade.args[0] :])
             return
         except httptools.HttpParserError as error:
             cause = error.__context__
@@ -151,13 +149,41 @@ class RequestParser:
             # A head that is still growing; one that is whole was measured to the byte.
             raise BadMessage(431, f"The request's head is over {self._head_limit} bytes.")
 
+    def _pass_over_upgrade(self, rest: bytes) -> None:
+        """Go on after a head that asks for another protocol.
+
+        That protocol is never spoken here: the request is answered as it stands. What follows it
+        cannot be told from HTTP, so the connection ends after it. Its body is still to be read
+        (Java's client asks for an upgrade with every first request, a POST too), but llhttp has
+        done with the message: another parser, given the framing alone, reads the body.
+        """
+        request = self._request
+        if request is None:
+            self._upgraded = True
+            self.requests[-1].keep_alive = False
+            return
+        request.keep_alive = False
+        self._parser = httptools.HttpRequestParser(_BodyOnly(self))
+        for name in (b"content-length", b"transfer-encoding"):
+            if name in request.headers:
+                framing = b"%b: %b" % (name, request.headers[name])
+        self._parser.feed_data(b"POST / HTTP/1.1\r\nHost: body\r\n%b\r\n\r\n" % framing)
+        self._fed -= len(rest)
+        self.feed(rest)
+
+    def end_last(self) -> None:
+        """Hand out the request that asked for an upgrade, now that its body is whole."""
+        if self._request is not None:
+            self._asks_upgrade = False
+            self.on_message_complete()
+            self._upgraded = True
+
     # What httptools calls.
 
     def on_message_begin(self) -> None:
         """Begin a head; the piece of stream in which it begins is not counted against it."""
         self.in_head = True
         self._fed = 0
-        self._first = self._piece
 
     def on_url(self, data: bytes) -> None:
         """Take a piece of the target."""
@@ -172,20 +198,22 @@ class RequestParser:
         if self._request is not None:
             check_trailer(name)
             return
-        self._pairs.append((name, value))
+        self._count += 1
+        self._size += len(name) + len(value) + 4
+        usual = USUAL.get(name)
+        if usual is not None and usual not in self._fields:
+            self._fields[usual] = value
+        else:
+            add_field(self._fields, name, value)
 
     def on_headers_complete(self) -> None:
         """Check the head."""
-        pairs = self._pairs
+        fields = self._fields
         limits = self._limits
-        if len(pairs) > limits.header_count:
+        if self._count > limits.header_count:
             raise BadMessage(431, f"There are more than {limits.header_count} header fields.")
-        fields = collect_fields(pairs)
-        if self._first + self._fed > limits.header_bytes:
-            # Only then can they be too long: they came in these pieces.
-            size = sum(len(name) + len(value) + 4 for name, value in pairs)
-            if size > limits.header_bytes:
-                raise BadMessage(431, f"The header fields are over {limits.header_bytes} bytes.")
+        if self._size > limits.header_bytes:
+            raise BadMessage(431, f"The header fields are over {limits.header_bytes} bytes.")
         version = self._parser.get_http_version()
         if version != "1.1" and version != "1.0":  # noqa: PLR1714 - this is on the hot path
             raise BadMessage(505, f"HTTP/{version} is not spoken here; use HTTP/1.1.")
@@ -209,9 +237,9 @@ class RequestParser:
             raise BadMessage(413, f"The body is over the limit of {self._body_limit} bytes.")
         if b"expect" in fields:
             self._expect(fields[b"expect"], version)
-        if b"upgrade" in fields and (chunked or int(length or 0)) and self._parser.should_upgrade():
-            # The parser takes what follows for the other protocol's and would leave the body out.
-            raise BadMessage(400, "A request with a body cannot ask for an upgrade; leave it out.")
+        if b"upgrade" in fields and (chunked or int(length or 0)):
+            # The parser takes what follows for the other protocol's and leaves the body out.
+            self._asks_upgrade = self._parser.should_upgrade()
         self._request = request
         self.in_head = False
         self.in_body = True
@@ -242,6 +270,8 @@ class RequestParser:
 
     def on_message_complete(self) -> None:
         """Hand the whole request out and begin anew."""
+        if self._asks_upgrade:
+            return
         request = self._request
         assert request is not None
         if self._body:
@@ -250,11 +280,22 @@ class RequestParser:
             self._received = 0
         self.requests.append(request)
         self._request = None
-        self._pairs = []
+        self._fields = {}
+        self._count = 0
+        self._size = 0
         self._target = b""
         self._chunks = 0
         self.in_body = False
         self.wants_continue = False
+
+
+class _BodyOnly:
+    """What a parser calls that reads only the body of a request whose head is known."""
+
+    def __init__(self, parser: RequestParser) -> None:
+        self.on_body = parser.on_body
+        self.on_chunk_header = parser.on_chunk_header
+        self.on_message_complete = parser.end_last
 
 
 def _split(target: bytes) -> tuple[bytes, bytes]:

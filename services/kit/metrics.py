@@ -46,15 +46,15 @@ class ReplicaCollector:
             yield from _called(stats)
 
     def _served(self) -> Iterable[Metric]:
-        server = self._server
+        serving = self._server.serving
         requests = CounterMetricFamily(
             "mesh_requests", "Answered requests.", labels=["route", "status"]
         )
         latency = HistogramMetricFamily(
             "mesh_request_seconds", "From the whole request to its answer.", labels=["route"]
         )
-        named = [(route.name, route.stats) for route in server.site.routes]
-        for name, stats in [*named, ("unrouted", server.unrouted)]:
+        named = [(route.name, route.stats) for route in serving.site.routes]
+        for name, stats in [*named, ("unrouted", serving.unrouted)]:
             for status, count in sorted(stats.statuses.items()):
                 requests.add_metric([name, str(status)], count)
             if stats.latency_s.total:
@@ -64,13 +64,13 @@ class ReplicaCollector:
         refused = CounterMetricFamily(
             "mesh_refused_messages", "Messages that were no usable HTTP.", labels=["status"]
         )
-        for status, count in sorted(server.bad_messages.items()):
+        for status, count in sorted(serving.bad_messages.items()):
             refused.add_metric([str(status)], count)
         yield refused
-        in_flight = server.meter.in_flight
+        in_flight = serving.meter.in_flight
         yield GaugeMetricFamily("mesh_requests_in_flight", "Begun, not answered.", in_flight)
-        yield GaugeMetricFamily("mesh_connections", "Open connections.", server.connections)
-        leaving = int(server.draining)
+        yield GaugeMetricFamily("mesh_connections", "Open connections.", self._server.connections)
+        leaving = int(serving.draining)
         yield GaugeMetricFamily("mesh_draining", "1 while the replica is leaving.", leaving)
 
 

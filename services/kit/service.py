@@ -150,10 +150,12 @@ class CallRoute(Generic[State]):
                     "not-json",
                     detail="The body must be sent with Content-Type: application/json.",
                 )
-        try:
-            values = unquote_values(incoming.values)
-        except UnicodeDecodeError:
-            raise Problem(400, "bad-path", detail="The path is not valid UTF-8.") from None
+        values = incoming.values
+        if b"%" in request.path or not request.path.isascii():
+            try:
+                values = unquote_values(values)
+            except UnicodeDecodeError:
+                raise Problem(400, "bad-path", detail="The path is not valid UTF-8.") from None
         message = self._decode(values, request.query, request.body)
         if self._takes_context:
             return self._handler(message, Context(self._state, incoming))

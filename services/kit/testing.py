@@ -131,5 +131,5 @@ class _Incoming:
         self.request = IncomingRequest(call.method.encode("ascii"), path, query, headers)
         self.request.body = body
         parts = zip(call.path.segments, path.split(b"/")[1:], strict=True)
-        self.values = [value for segment, value in parts if segment is None]
+        self.values = [value.decode("ascii") for segment, value in parts if segment is None]
         self.deadline = deadline

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.task import LoopingCall
+from twisted.python.failure import Failure
 
 from balancer.policy import Replica
 from clients import Mesh
@@ -44,8 +45,12 @@ class SteadyLoad:
             self.calls += 1
             call = self.users.fetch(id=USER)
             self._open.add(call)
-            call.addErrback(lambda failure: self.failures.append(failure.value))
-            call.addBoth(lambda _, call=call: self._open.discard(call))
+            call.addBoth(self._ended, call)
+
+    def _ended(self, result: Any, call: Deferred[Any]) -> None:
+        self._open.discard(call)
+        if isinstance(result, Failure):
+            self.failures.append(RuntimeError(result.getErrorMessage()))
 
     async def stop(self) -> None:
         self._loop.stop()

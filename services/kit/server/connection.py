@@ -7,7 +7,7 @@ slow or silent in any state is cut when that state's time is over.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from twisted.internet import protocol
 from twisted.internet.interfaces import IPushProducer
@@ -20,9 +20,7 @@ from balancer.wire import BadMessage, IncomingRequest, RequestParser
 from ..answer import Answer
 from ..problem import Problem, problem_answer
 from .exchange import Exchange
-
-if TYPE_CHECKING:
-    from .server import Server
+from .serving import Serving
 
 # Whole requests kept of one connection before reading stops: what one packet may hold.
 _QUEUED = 16
@@ -43,10 +41,16 @@ class HttpConnection(protocol.Protocol):
 
     transport: TCPServer
 
-    def __init__(self, server: Server) -> None:
-        """Begin for a server."""
-        self._server = server
-        self._parser = RequestParser(server.settings.limits, server.route)
+    def __init__(self, serving: Serving, on_end: Callable[[HttpConnection], None]) -> None:
+        """Begin unconnected.
+
+        Args:
+            serving: what it shares with the port's other connections.
+            on_end: told when it is closed.
+        """
+        self._serving = serving
+        self._on_end = on_end
+        self._parser = RequestParser(serving.settings.limits, self._take_head)
         self._requests = self._parser.requests
         self._unparsed = b""
         self._error: BadMessage | None = None
@@ -71,21 +75,18 @@ class HttpConnection(protocol.Protocol):
 
     def connectionMade(self) -> None:
         """Begin to wait for the first head."""
-        server = self._server
+        serving = self._serving
         self.transport.setTcpNoDelay(True)
-        if not server.admit(self):
-            self.transport.abortConnection()
-            return
         self.transport.registerProducer(self, True)
-        self._deadline = server.seconds() + server.settings.header_deadline_s
-        server.slow_sweep.add(self, self._deadline)
+        self._deadline = serving.seconds() + serving.settings.header_deadline_s
+        serving.slow_sweep.add(self, self._deadline)
 
     def connectionLost(self, reason: Failure = protocol.connectionDone) -> None:
         """Forget the connection; a handler that runs may end, its answer goes nowhere."""
         self._closing = True
         self._requests.clear()
-        self._server.slow_sweep.remove(self)
-        self._server.forget(self)
+        self._serving.slow_sweep.remove(self)
+        self._on_end(self)
 
     def dataReceived(self, data: bytes) -> None:
         """Take in a piece of the stream."""
@@ -102,6 +103,10 @@ class HttpConnection(protocol.Protocol):
             self._unparsed = data
         self._go_on()
 
+    def _take_head(self, request: IncomingRequest) -> int | None:
+        request.handle = exchange = Exchange(self._serving, self, request)
+        return exchange.body_limit
+
     def _feed(self, data: bytes) -> None:
         parser = self._parser
         try:
@@ -116,7 +121,7 @@ class HttpConnection(protocol.Protocol):
 
     def _waits_for_more(self, *, partial: bool) -> None:
         """Keep the time of a message of which a part is missing."""
-        settings = self._server.settings
+        settings = self._serving.settings
         self._partial = partial
         if not partial:
             return
@@ -129,15 +134,15 @@ class HttpConnection(protocol.Protocol):
         if self._state != state:
             self._state = state
             wait_s = settings.body_deadline_s if state == "body" else settings.header_deadline_s
-            self._set_deadline(self._server.seconds() + wait_s)
+            self._set_deadline(self._serving.seconds() + wait_s)
 
     def _set_deadline(self, deadline: float) -> None:
         """Have `expired` called at an instant, even if it is before the one that was set."""
         sooner = deadline < self._deadline
         self._deadline = deadline
         if sooner and self.due:
-            self._server.slow_sweep.remove(self)
-            self._server.slow_sweep.add(self, deadline)
+            self._serving.slow_sweep.remove(self)
+            self._serving.slow_sweep.add(self, deadline)
 
     def _go_on(self) -> None:
         """Begin requests as long as none runs and answers are read."""
@@ -149,7 +154,7 @@ class HttpConnection(protocol.Protocol):
         while not self._busy and not self._unread and not self._closing:
             if requests:
                 began = self._busy = True
-                Exchange(self._server, self, requests.popleft()).begin()
+                requests.popleft().handle.begin()
             elif self._unparsed:
                 if began:
                     # A slice of requests a turn: who sends many at once must not hold up others.
@@ -175,7 +180,7 @@ class HttpConnection(protocol.Protocol):
     def _rest(self) -> None:
         if not self._resting:
             self._resting = True
-            self._server.next_turn(self._rested)
+            self._serving.next_turn(self._rested)
 
     def _rested(self) -> None:
         self._resting = False
@@ -192,8 +197,8 @@ class HttpConnection(protocol.Protocol):
         self._busy = False
         if self._closing:
             return
-        server = self._server
-        keep = request.keep_alive and not server.draining
+        serving = self._serving
+        keep = request.keep_alive and not serving.draining
         body = answer.body
         self.transport.write(
             b"%b%d\r\n%b%b%b\r\n%b"
@@ -201,7 +206,7 @@ class HttpConnection(protocol.Protocol):
                 answer.head,
                 len(body),
                 answer.extra,
-                server.common_lines(now),
+                serving.common_lines(now),
                 b"" if keep else _CLOSE,
                 body if request.method != b"HEAD" else b"",
             )
@@ -213,7 +218,7 @@ class HttpConnection(protocol.Protocol):
             return
         if not self._unread:
             self._state = "idle"
-            deadline = now + server.settings.idle_s
+            deadline = now + serving.settings.idle_s
             if deadline < self._deadline:
                 self._set_deadline(deadline)
             else:
@@ -223,13 +228,13 @@ class HttpConnection(protocol.Protocol):
 
     def _refuse(self, error: BadMessage) -> None:
         """Answer a message that cannot be used, once, and end the connection."""
-        server = self._server
-        server.refused(error.status)
+        serving = self._serving
+        serving.refused(error.status)
         answer = problem_answer(Problem(error.status, "bad-message", detail=error.detail))
-        now = server.seconds()
+        now = serving.seconds()
         self.transport.write(
             b"%b%d\r\n%b%b\r\n%b"
-            % (answer.head, len(answer.body), server.common_lines(now), _CLOSE, answer.body)
+            % (answer.head, len(answer.body), serving.common_lines(now), _CLOSE, answer.body)
         )
         self._close(linger=True)
 
@@ -242,10 +247,10 @@ class HttpConnection(protocol.Protocol):
             self._paused = False
             self.transport.resumeProducing()
             self.transport.loseWriteConnection()
-            self._set_deadline(self._server.seconds() + _LINGER_S)
+            self._set_deadline(self._serving.seconds() + _LINGER_S)
         else:
             self.transport.loseConnection()
-            self._set_deadline(self._server.seconds() + self._server.settings.write_deadline_s)
+            self._set_deadline(self._serving.seconds() + self._serving.settings.write_deadline_s)
 
     def close_idle(self) -> None:
         """Close now if nothing is here."""
@@ -277,14 +282,14 @@ class HttpConnection(protocol.Protocol):
             )
         elif over:
             self._close()
-        self._server.slow_sweep.add(self, self._deadline)
+        self._serving.slow_sweep.add(self, self._deadline)
 
     # What the transport tells: whether the peer reads its answers.
 
     def pauseProducing(self) -> None:
         """Answers wait to be read: begin nothing and read nothing."""
         self._unread = True
-        self._set_deadline(self._server.seconds() + self._server.settings.write_deadline_s)
+        self._set_deadline(self._serving.seconds() + self._serving.settings.write_deadline_s)
         if not self._running:
             self._go_on()
 
@@ -293,7 +298,7 @@ class HttpConnection(protocol.Protocol):
         self._unread = False
         # What is partly here gets the time of its own state anew.
         self._state = "idle"
-        self._set_deadline(self._server.seconds() + self._server.settings.idle_s)
+        self._set_deadline(self._serving.seconds() + self._serving.settings.idle_s)
         self._go_on()
 
     def stopProducing(self) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Coroutine
 from contextvars import Context, copy_context
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, Protocol, cast
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
@@ -19,14 +19,20 @@ from balancer.wire import IncomingRequest, parse_deadline
 
 from ..answer import Answer
 from ..problem import Problem, problem_answer, problem_of
-from .site import Matched, Route, RouteStats
-
-if TYPE_CHECKING:
-    from .connection import HttpConnection
-    from .server import Server
+from .serving import Serving
+from .site import RouteStats
 
 _NACK = b"Mesh-Nack: 1\r\n"
 _BUSY = b"Mesh-Nack: 1\r\nRetry-After: 1\r\n"
+# Greatest body (bytes) of a request that nothing serves: it is taken in only to be answered.
+_UNROUTED_BYTES = 65_536
+
+
+class Asker(Protocol):
+    """What gets the answer: the connection on which the request came."""
+
+    def answer(self, request: IncomingRequest, answer: Answer, now: float) -> None:
+        """Take the answer to the request that runs."""
 
 
 class Exchange:
@@ -34,61 +40,64 @@ class Exchange:
 
     Attributes:
         request: the whole request.
-        values: the raw values of the path's fields.
+        values: the values of the path's fields, still quoted.
         deadline: when the caller stops waiting, in monotonic seconds.
+        body_limit: the greatest body that it may have, in bytes; None for the general limit.
     """
 
     __slots__ = (
         "_arrived",
-        "_connection",
+        "_asker",
         "_context",
         "_coroutine",
         "_ended",
         "_route",
-        "_server",
+        "_serving",
         "_waiting",
+        "body_limit",
         "deadline",
         "due",
         "request",
         "values",
     )
 
-    def __init__(
-        self, server: Server, connection: HttpConnection, request: IncomingRequest
-    ) -> None:
-        """Take a whole request.
+    def __init__(self, serving: Serving, asker: Asker, request: IncomingRequest) -> None:
+        """Take a request's head.
 
         Args:
-            server: whose request it is.
-            connection: what gets the answer.
-            request: routed already.
+            serving: what the port's connections share.
+            asker: what gets the answer.
+            request: its body may be still to come.
         """
-        matched: Matched = request.route
-        self._server = server
-        self._connection = connection
+        self._serving = serving
+        self._asker = asker
         self.request = request
-        self.values = matched.values
-        self._route = matched.route
-        self._arrived = matched.arrived
+        self._arrived = serving.seconds()
+        self._route, self.values = serving.site.find(request)
+        route = self._route
+        self.body_limit = route.body_limit if route is not None else _UNROUTED_BYTES
         self._waiting: Deferred[Any] | None = None
         self._ended = False
         self.due = 0
 
     def begin(self) -> None:
-        """Answer it now, or begin to; the connection is told either way."""
-        server = self._server
-        server.meter.in_flight += 1
-        headers = self.request.headers
+        """Answer the whole request now, or begin to; the asker is told either way."""
+        serving = self._serving
+        serving.meter.in_flight += 1
+        request = self.request
+        request.handle = None  # the two need not keep each other: the collector has no work then
+        headers = request.headers
         sent_s = headers.get(b"mesh-deadline")
         left_s = parse_deadline(sent_s) if sent_s is not None else None
-        if left_s is None:
-            left_s = server.settings.request_deadline_s
+        longest_s = serving.settings.request_deadline_s
+        if left_s is None or left_s > longest_s:
+            left_s = longest_s
         self.deadline = deadline = self._arrived + left_s
         route = self._route
         if route is None:
-            self._refuse(self._unrouted(), self._allow_line())
+            self._refuse_unrouted()
             return
-        if server.seconds() >= deadline:
+        if serving.seconds() >= deadline:
             self._refuse(
                 Problem(
                     504,
@@ -98,7 +107,7 @@ class Exchange:
                 _NACK,
             )
             return
-        if server.meter.in_flight > server.settings.requests:
+        if serving.meter.in_flight > serving.settings.requests:
             self._refuse(
                 Problem(
                     503,
@@ -143,7 +152,7 @@ class Exchange:
                 self._step(Failure(TypeError("a handler can await nothing but a Deferred")))
                 return
             if not self.due and not self._ended:
-                self._server.sweep.add(self, self.deadline)
+                self._serving.sweep.add(self, self.deadline)
             self._waiting = awaited
             awaited.addBoth(self._resume)
 
@@ -175,7 +184,8 @@ class Exchange:
             else:
                 self._end(answer)
                 return
-        self._server.report(self._name(), error)
+        route = self._route
+        self._serving.report(route.name if route is not None else "unrouted", error)
         self._refuse(
             Problem(500, "internal", detail="The service failed; its log has the place."), b""
         )
@@ -185,28 +195,28 @@ class Exchange:
 
     def _end(self, answer: Answer) -> None:
         self._ended = True
-        server = self._server
+        serving = self._serving
         if self.due:
-            server.sweep.remove(self)
-        now = server.seconds()
+            serving.sweep.remove(self)
+        now = serving.seconds()
         latency_s = now - self._arrived
-        server.meter.ended(latency_s)
-        stats: RouteStats = self._route.stats if self._route is not None else server.unrouted
+        serving.meter.ended(latency_s)
+        stats: RouteStats = self._route.stats if self._route is not None else serving.unrouted
         stats.statuses[answer.status] = stats.statuses.get(answer.status, 0) + 1
         stats.latency_s.add(latency_s)
-        self._connection.answer(self.request, answer, now)
+        self._asker.answer(self.request, answer, now)
 
-    def _name(self) -> str:
-        route: Route | None = self._route
-        return route.name if route is not None else "unrouted"
-
-    def _unrouted(self) -> Problem:
-        if self.request.route.allowed:
-            return Problem(405, "method-not-allowed", detail="Its methods are in Allow.")
-        return Problem(
-            404, "no-such-path", detail="Nothing is served at this path; /openapi.json lists all."
+    def _refuse_unrouted(self) -> None:
+        methods = self._serving.site.methods(self.request.path)
+        if methods:
+            problem = Problem(405, "method-not-allowed", detail="Its methods are in Allow.")
+            self._refuse(problem, b"Allow: %b\r\n" % b", ".join(methods))
+            return
+        self._refuse(
+            Problem(
+                404,
+                "no-such-path",
+                detail="Nothing is served at this path; /openapi.json lists all.",
+            ),
+            b"",
         )
-
-    def _allow_line(self) -> bytes:
-        allowed: bytes = self.request.route.allowed
-        return b"Allow: %b\r\n" % allowed if allowed else b""

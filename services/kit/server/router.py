@@ -14,7 +14,7 @@ class _Node(Generic[Target]):
     __slots__ = ("field", "literals", "targets")
 
     def __init__(self) -> None:
-        self.literals: dict[bytes, _Node[Target]] = {}
+        self.literals: dict[str, _Node[Target]] = {}
         self.field: _Node[Target] | None = None
         self.targets: dict[bytes, Target] = {}
 
@@ -44,24 +44,24 @@ class Router(Generic[Target]):
                 node.field = node.field or _Node()
                 node = node.field
             else:
-                node = node.literals.setdefault(segment.encode("ascii"), _Node())
+                node = node.literals.setdefault(segment, _Node())
         if method.encode("ascii") in node.targets:
             raise ValueError(f"{method} {path.text} is served twice")
         node.targets[method.encode("ascii")] = target
 
-    def find(self, path: bytes) -> tuple[dict[bytes, Target], list[bytes]] | None:
+    def find(self, path: bytes) -> tuple[dict[bytes, Target], list[str]] | None:
         """Find what a path serves. Cost: a look-up a segment.
 
         Args:
             path: as received, quoted.
 
         Returns:
-            The targets by method and the raw values of the path's fields; None when nothing is
-            there.
+            The targets by method and the values of the path's fields, still quoted; None when
+            nothing is there.
         """
         node = self._root
-        values: list[bytes] = []
-        for segment in path[1:].split(b"/"):
+        values: list[str] = []
+        for segment in path[1:].decode("latin-1").split("/"):
             child = node.literals.get(segment)
             if child is None:
                 child = node.field
@@ -72,12 +72,13 @@ class Router(Generic[Target]):
         return (node.targets, values) if node.targets else None
 
 
-def unquote_values(values: list[bytes]) -> list[str]:
+def unquote_values(values: list[str]) -> list[str]:
     """The values of a path's fields as text.
+
+    Args:
+        values: as `Router.find` gives them.
 
     Raises:
         UnicodeDecodeError: one is not UTF-8.
     """
-    return [
-        (unquote_to_bytes(value) if b"%" in value else value).decode("utf-8") for value in values
-    ]
+    return [unquote_to_bytes(value.encode("latin-1")).decode("utf-8") for value in values]

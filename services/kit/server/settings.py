@@ -16,7 +16,7 @@ class ServerSettings(Settings, frozen=True, kw_only=True):
         idle_s: an idle connection is closed after this; above the callers' own 60 s, so that
             they close first.
         write_deadline_s: how long a peer may leave its answers unread.
-        request_deadline_s: how long a request may run when its caller names no deadline.
+        request_deadline_s: how long a request may run at the most, whatever its caller asks for.
         drain_s: how long a stop waits for what runs.
         drain_notice_s: from leaving the registry to taking no more connections: callers look at
             the registry every 100 ms, and a frozen one is given the rest.

@@ -40,12 +40,12 @@ class Incoming(Protocol):
 
     Attributes:
         request: the whole request.
-        values: the raw values of the path's fields.
+        values: the values of the path's fields, still quoted.
         deadline: when the caller stops waiting, in monotonic seconds.
     """
 
     request: IncomingRequest
-    values: list[bytes]
+    values: list[str]
     deadline: float
 
 
@@ -66,36 +66,11 @@ class Route(Protocol):
         """Check a request and make the work of answering it; the work is not started.
 
         Raises:
-            Exception: what `failed` understands.
+            Exception: what `services.kit.problem.problem_of` understands.
         """
 
     def finish(self, result: Any) -> Answer:
         """Make the answer of what the work returned."""
-
-
-class Matched:
-    """What routing found for a request, kept from its head to its end.
-
-    Attributes:
-        route: what serves it; None when nothing does.
-        values: the raw values of the path's fields.
-        allowed: the methods that the path has, when the request's is not one of them.
-        arrived: when its head was whole, in monotonic seconds.
-    """
-
-    __slots__ = ("allowed", "arrived", "route", "values")
-
-    def __init__(
-        self, route: Route | None, values: list[bytes], allowed: bytes, arrived: float
-    ) -> None:
-        """See the class for the arguments."""
-        self.route = route
-        self.values = values
-        self.allowed = allowed
-        self.arrived = arrived
-
-
-_NOTHING: list[bytes] = []
 
 
 class Site:
@@ -120,22 +95,22 @@ class Site:
         self._router.add(method, template, route)
         self.routes.append(route)
 
-    def match(self, request: IncomingRequest, now: float) -> int | None:
-        """Route a request by its head, keeping the result in ``request.route``.
+    def find(self, request: IncomingRequest) -> tuple[Route | None, list[str]]:
+        """What serves a request, by its head.
 
         Returns:
-            The greatest body it may have, in bytes; None for the general limit.
+            The route, or None when nothing serves it; and the values of the path's fields, quoted.
         """
         found = self._router.find(request.path)
         if found is None:
-            request.route = Matched(None, _NOTHING, b"", now)
-            return None
-        targets, values = found
+            return None, []
+        routes, values = found
         method = request.method
-        route = targets.get(b"GET" if method == b"HEAD" else method)
-        if route is None:
-            allowed = b", ".join(sorted({*targets, *([b"HEAD"] if b"GET" in targets else [])}))
-            request.route = Matched(None, values, allowed, now)
-            return None
-        request.route = Matched(route, values, b"", now)
-        return route.body_limit
+        return routes.get(b"GET" if method == b"HEAD" else method), values
+
+    def methods(self, path: bytes) -> list[bytes]:
+        """The methods that a path has; none when nothing is there."""
+        found = self._router.find(path)
+        if found is None:
+            return []
+        return sorted({*found[0], *([b"HEAD"] if b"GET" in found[0] else [])})

@@ -43,4 +43,4 @@ async def serve() -> AsyncIterator[Serve]:
 
 async def _forgets(server: Server) -> None:
     await until(lambda: not server.connections, "every connection is forgotten")
-    await until(lambda: not server.meter.in_flight, "no request is left in flight")
+    await until(lambda: not server.serving.meter.in_flight, "no request is left in flight")

@@ -8,8 +8,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from balancer.wire import IncomingRequest
-from services.kit.server import Answer, Incoming, RouteStats, Server, Site, answer_head
-from services.kit.server.site import Matched
+from services.kit.server import Answer, Incoming, Route, RouteStats, Server, Site, answer_head
 
 # Serves a site under settings on the reactor: the server and its address.
 Serve = Callable[..., tuple[Server, str]]
@@ -62,6 +61,5 @@ class EchoSite(Site):
         super().__init__()
         self.echo = EchoRoute()
 
-    def match(self, request: IncomingRequest, now: float) -> int | None:
-        request.route = Matched(self.echo, [], b"", now)
-        return None
+    def find(self, request: IncomingRequest) -> tuple[Route | None, list[str]]:
+        return self.echo, []

@@ -59,7 +59,7 @@ async def test_a_slow_answer_holds_up_those_behind_it(serve: Serve) -> None:
     peer.send(GET % 1 + slow + GET % 2 + slow + GET % 3)
     await peer.answers(1)
     await until(lambda: waits.waiting, "the slow one runs")
-    assert server.meter.in_flight == 1
+    assert server.serving.meter.in_flight == 1
     waits.waiting.pop()[1].callback(b"first")
     await peer.answers(3)
     waits.waiting.pop()[1].callback(b"second")
@@ -142,7 +142,7 @@ async def test_paths_and_methods_that_are_not_served(serve: Serve) -> None:
         problem = json.loads(answer.body)
         assert problem["status"] == answer.status
         assert answer.headers[b"content-type"] == b"application/problem+json"
-    assert server.unrouted.statuses == {404: 7, 405: 3}
+    assert server.serving.unrouted.statuses == {404: 7, 405: 3}
     peer.hang_up()
 
 

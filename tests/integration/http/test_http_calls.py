@@ -105,7 +105,7 @@ async def test_calls(status: int, kind: str | None, request_bytes: bytes, serve:
         assert answer.headers[b"content-type"] == wanted
         if kind:
             assert json.loads(answer.body)["type"] == kind
-    assert server.meter.in_flight == 0
+    assert server.serving.meter.in_flight == 0
     peer.hang_up()
 
 

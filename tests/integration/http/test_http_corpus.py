@@ -122,4 +122,4 @@ async def test_corpus(suite: str, how: str, serve: Serve) -> None:
     valid = sum(case["expect"] == "accept" for case in cases)
     assert counted["refused"] <= 0.05 * valid, verdicts
     assert len(cases) == sum(counted.values())
-    assert server.meter.in_flight == 0
+    assert server.serving.meter.in_flight == 0

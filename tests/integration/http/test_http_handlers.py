@@ -105,7 +105,7 @@ async def test_a_fault_is_a_500_that_tells_nothing(
     answer, problem = await _problem(address)
     assert (answer.status, problem["type"]) == (500, "internal")
     assert SECRET.encode() not in answer.body
-    assert server.meter.in_flight == 0
+    assert server.serving.meter.in_flight == 0
     assert SECRET not in "".join(capsys.readouterr())
 
 
@@ -122,7 +122,7 @@ async def test_an_answer_that_cannot_be_made_is_a_500(serve: Serve) -> None:
     server, address = serve(site)
     answer, _ = await _problem(address)
     assert answer.status == 500
-    assert server.meter.in_flight == 0
+    assert server.serving.meter.in_flight == 0
 
 
 async def test_a_request_that_cannot_be_begun_is_a_500(serve: Serve) -> None:
@@ -178,7 +178,7 @@ async def test_a_deadline_that_is_over_is_not_begun(serve: Serve) -> None:
     assert (answer.status, problem["type"]) == (504, "deadline-exceeded")
     assert answer.headers[b"mesh-nack"] == b"1"
     assert route.calls == 0
-    assert server.meter.in_flight == 0
+    assert server.serving.meter.in_flight == 0
 
 
 async def test_a_deadline_that_passes_in_the_queue_is_not_begun(serve: Serve) -> None:
@@ -238,7 +238,7 @@ async def test_the_deadline_cancels_a_handler_that_waits(serve: Serve) -> None:
     assert b"mesh-nack" not in answer.headers
     await until(lambda: len(seen) == 3, "the handler has given up")
     assert seen == ["cancelled", "told", "cleaned up"]
-    assert server.meter.in_flight == 0
+    assert server.serving.meter.in_flight == 0
     peer.hang_up()
 
 
@@ -256,10 +256,10 @@ async def test_a_handler_that_will_not_give_up_costs_only_itself(serve: Serve) -
     _, server, address = _serving(handler, serve)
     answer, _ = await _problem(address, b"Mesh-Deadline: 20")
     assert answer.status == 504
-    assert server.meter.in_flight == 0
+    assert server.serving.meter.in_flight == 0
     for end in ends:
         end.callback(None)
-    assert server.meter.in_flight == 0
+    assert server.serving.meter.in_flight == 0
 
 
 async def test_a_handler_that_blocks_past_its_deadline_is_stopped_at_its_wait(
@@ -298,7 +298,7 @@ async def test_too_many_requests_are_sent_elsewhere(serve: Serve) -> None:
         deferred.callback(b"done")
     for peer in busy:
         assert (await peer.answer()).status == 200
-    assert server.meter.in_flight == 0
+    assert server.serving.meter.in_flight == 0
     again = await connect(address)
     again.send(_get())
     await until(lambda: len(waiting) == 3, "there is room again")
@@ -323,10 +323,10 @@ async def test_a_handler_goes_on_when_its_caller_has_left(serve: Serve) -> None:
     await until(lambda: route.calls, "it runs")
     peer.hang_up()
     await until(lambda: not server.connections, "the connection is forgotten")
-    assert server.meter.in_flight == 1
+    assert server.serving.meter.in_flight == 1
     waiting.callback(b"")
     assert seen == ["done"]
-    assert server.meter.in_flight == 0
+    assert server.serving.meter.in_flight == 0
 
 
 async def test_each_request_has_its_own_circumstances(serve: Serve) -> None:

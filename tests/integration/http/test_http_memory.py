@@ -100,17 +100,17 @@ async def test_a_body_in_the_smallest_pieces(replica: Child) -> None:
     address, _ = await replica.ready()
     await _warm(address)
     before = resident_bytes(replica.pid)
-    peers = [await connect(address) for _ in range(10)]
+    peers = [await connect(address) for _ in range(32)]
     head = b"POST /nowhere HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
     for peer in peers:
         # Two bytes a piece: single ones are shared objects and cost next to nothing.
-        peer.send(head + b"2\r\nxx\r\n" * 100_000)
+        peer.send(head + b"2\r\nxx\r\n" * 30_000)
     most = 0
 
     def grown() -> bool:
         nonlocal most
         most = max(most, resident_bytes(replica.pid))
-        return most - before > 10 * 200_000
+        return most - before > 32 * 60_000 // 2
 
     await until(grown, "the bodies have come")
     for peer in peers:
@@ -119,5 +119,5 @@ async def test_a_body_in_the_smallest_pieces(replica: Child) -> None:
         assert (await peer.answer()).status == 404
         most = max(most, resident_bytes(replica.pid))
         peer.hang_up()
-    # Three times the two megabytes of bodies; as separate pieces they would take sixty.
+    # Ten times the two megabytes of bodies; as separate pieces they would take sixty.
     assert most - before < 4 * _BOUND_BYTES // 2

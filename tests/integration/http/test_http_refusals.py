@@ -70,13 +70,9 @@ REFUSED = {
     "target without an authority": (400, b"GET http:///x HTTP/1.1\r\nHost: a\r\n\r\n"),
     "TLS": (400, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"),
     "the preface of HTTP/2": (400, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0"),
-    "upgrade with a body": (
+    "upgrade with a broken chunk": (
         400,
-        POST + b"Connection: upgrade\r\nUpgrade: h2c\r\nContent-Length: 2\r\n\r\nhi",
-    ),
-    "upgrade with chunks": (
-        400,
-        CHUNKED + b"Connection: upgrade\r\nUpgrade: h2c\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
+        CHUNKED + b"Connection: upgrade\r\nUpgrade: h2c\r\n\r\nzz\r\nhi\r\n0\r\n\r\n",
     ),
     "expectation": (417, POST + b"Expect: 200-ok\r\nContent-Length: 1\r\n\r\nx"),
     "two expectations": (
@@ -120,7 +116,7 @@ async def test_refused_once_then_closed(name: str, serve: Serve) -> None:
     assert answer.headers[b"content-type"] == b"application/problem+json"
     assert json.loads(answer.body)["type"] == "bad-message"
     assert site.echo.calls == 0
-    assert server.bad_messages == {status: 1}
+    assert server.serving.bad_messages == {status: 1}
 
 
 ACCEPTED = {
@@ -134,6 +130,18 @@ ACCEPTED = {
     ),
     "IPv6 host": (b"GET /x HTTP/1.1\r\nHost: [::1]:80\r\n\r\n", "GET", "/x", 0),
     "empty lines before": (b"\r\n\r\n" + GET + END, "GET", "/x", 0),
+    "an upgrade with a body, as Java's client asks for": (
+        POST + b"Connection: upgrade\r\nUpgrade: h2c\r\nContent-Length: 2\r\n\r\nhi",
+        "POST",
+        "/x",
+        2,
+    ),
+    "an upgrade with chunks": (
+        CHUNKED + b"Connection: upgrade\r\nUpgrade: h2c\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
+        "POST",
+        "/x",
+        2,
+    ),
     "a length of nought with an upgrade": (
         POST + b"Connection: upgrade\r\nUpgrade: h2c\r\nContent-Length: 0\r\n\r\n",
         "POST",
@@ -188,7 +196,7 @@ async def test_what_came_before_the_bad_message_is_answered_first(serve: Serve) 
     peer.send((GET + END) * 3 + b"garbage\r\n\r\n" + GET + END)
     await peer.until(lambda: peer.closed)
     assert [answer.status for answer in read_answers(peer.data)] == [200, 200, 200, 400]
-    assert server.bad_messages == {400: 1}
+    assert server.serving.bad_messages == {400: 1}
 
 
 def _limited(serve: Serve) -> tuple[FunctionRoute, Server, str]:

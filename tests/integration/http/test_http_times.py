@@ -77,7 +77,7 @@ async def test_a_head_that_is_not_finished_in_time(start: bytes, serve: Serve) -
     assert in_time(await closed_after(peer, began))
     partly = bool(start.strip())
     assert [answer.status for answer in read_answers(peer.data)] == [408] * partly
-    assert server.bad_messages == ({408: 1} if partly else {})
+    assert server.serving.bad_messages == ({408: 1} if partly else {})
 
 
 async def test_single_bytes_do_not_renew_the_time_of_a_head(
@@ -88,7 +88,7 @@ async def test_single_bytes_do_not_renew_the_time_of_a_head(
     peer = await connect(address)
     drip(dripping, peer, GET[:-2] + b"X: " + b"y" * 1000)
     assert in_time(await closed_after(peer, began))
-    assert server.bad_messages == {408: 1}
+    assert server.serving.bad_messages == {408: 1}
 
 
 async def test_empty_lines_do_not_renew_the_time_of_silence(
@@ -121,7 +121,7 @@ async def test_single_bytes_do_not_renew_the_time_of_a_body(
     (answer,) = read_answers(peer.data)
     assert answer.status == 408
     assert b"body" in answer.body
-    assert server.bad_messages == {408: 1}
+    assert server.serving.bad_messages == {408: 1}
 
 
 async def test_a_body_has_its_own_time_after_a_slow_head(serve: Serve) -> None:
@@ -164,7 +164,7 @@ async def test_the_next_head_has_the_time_of_a_head_not_of_idleness(serve: Serve
     began = time.monotonic()
     peer.send(GET + b"GET /y")
     assert in_time(await closed_after(peer, began))
-    assert server.bad_messages == {408: 1}
+    assert server.serving.bad_messages == {408: 1}
 
 
 async def test_a_head_behind_a_slow_request_has_its_own_time(serve: Serve) -> None:
@@ -185,7 +185,7 @@ async def test_a_head_behind_a_slow_request_has_its_own_time(serve: Serve) -> No
     waiting.callback(b"done")
     assert in_time(await closed_after(peer, began))
     assert [answer.status for answer in read_answers(peer.data)] == [200, 408]
-    assert server.bad_messages == {408: 1}
+    assert server.serving.bad_messages == {408: 1}
 
 
 async def _big(_: IncomingRequest) -> bytes:
@@ -204,7 +204,7 @@ async def _stuck(server: Server) -> None:
 
     def same() -> bool:
         nonlocal before
-        served = server.site.routes[0].stats.statuses.get(200, 0)
+        served = server.serving.site.routes[0].stats.statuses.get(200, 0)
         stuck = served == before
         before = served
         return stuck and served > 0
@@ -221,7 +221,7 @@ async def test_a_peer_that_never_reads_its_answers_is_cut(serve: Serve) -> None:
     await until(lambda: not server.connections, "the connection is cut")
     assert in_time(time.monotonic() - began)
     # No more was begun than what fits into the buffers of the kernel and one of ours.
-    assert server.site.routes[0].stats.statuses[200] < 20
+    assert server.serving.site.routes[0].stats.statuses[200] < 20
     peer.hang_up()
 
 
@@ -253,7 +253,7 @@ async def test_a_refused_peer_that_stays_is_cut(serve: Serve) -> None:
     server, address = serve(EchoSite())
     peer = await connect(address, reads=False)
     peer.send(b"garbage\r\n\r\n")
-    await until(lambda: server.bad_messages, "it is refused")
+    await until(lambda: server.serving.bad_messages, "it is refused")
     began = time.monotonic()
     await until(lambda: not server.connections, "the connection is cut")
     assert in_time(time.monotonic() - began, 2.0)

@@ -120,7 +120,7 @@ def over(call: Call[Any, Any, Any], message: Message) -> Message:
     assert not set(target) & set(b" #\r\n\x00")
     path, _, query = target.partition(b"?")
     parts = zip(call.path.segments, path.split(b"/")[1:], strict=True)
-    values = unquote_values([part for segment, part in parts if segment is None])
+    values = unquote_values([part.decode() for segment, part in parts if segment is None])
     received: Message = RequestDecoder(call).decode(values, query, body)
     return received
 

@@ -23,12 +23,20 @@ from balancer.wire import (
     request_prefix,
 )
 from balancer.wire.fields import (
+    add_field,
     check_framing,
     check_host,
     check_trailer,
-    collect_fields,
     origin_form,
 )
+
+
+def collect_fields(pairs: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """The fields that a parser would have collected of these lines."""
+    fields: dict[bytes, bytes] = {}
+    for name, value in pairs:
+        add_field(fields, name, value)
+    return fields
 
 
 def test_fields_are_collected_by_lower_case_name() -> None:

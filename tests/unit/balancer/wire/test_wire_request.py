@@ -119,7 +119,7 @@ def test_the_head_is_known_before_the_body() -> None:
 
     def on_head(request: IncomingRequest) -> int:
         heads.append(request.path)
-        request.route = "somewhere"
+        request.handle = "somewhere"
         return 3
 
     parser = _parser(on_head=on_head)
@@ -130,7 +130,7 @@ def test_the_head_is_known_before_the_body() -> None:
     parser.feed(b"c")
     assert (parser.in_head, parser.in_body) == (False, False)
     (request,) = parser.requests
-    assert (request.body, request.route) == (b"abc", "somewhere")
+    assert (request.body, request.handle) == (b"abc", "somewhere")
 
 
 def test_whoever_routes_the_head_can_refuse_it() -> None:
@@ -236,3 +236,30 @@ def test_each_request_starts_anew() -> None:
     parser.feed(b"POST /a?x=1 HTTP/1.1\r\nHost: a\r\nA: 1\r\nContent-Length: 2\r\n\r\nhi")
     parser.feed(b"GET /b HTTP/1.1\r\nHost: b\r\n\r\n")
     assert _seen(parser)[1] == (b"GET", b"/b", b"", {b"host": b"b"}, b"", True)
+
+
+@pytest.mark.parametrize(
+    "framed",
+    [
+        b"Content-Length: 5\r\n\r\nhello",
+        b"Transfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n",
+    ],
+)
+@pytest.mark.parametrize("size", [1, 7, 10_000])
+def test_a_body_beside_an_upgrade_is_read_and_the_connection_ends(framed: bytes, size: int) -> None:
+    parser = _parser()
+    stream = b"POST /a HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n" + framed
+    stream += b"GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n"
+    for begin in range(0, len(stream), size):
+        parser.feed(stream[begin : begin + size])
+    (request,) = parser.requests
+    assert (request.path, request.body, request.keep_alive) == (b"/a", b"hello", False)
+
+
+def test_a_body_beside_an_upgrade_has_its_limit() -> None:
+    parser = _parser(on_head=lambda _: 3)
+    head = b"POST /a HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n"
+    parser.feed(head + b"Transfer-Encoding: chunked\r\n\r\n")
+    with pytest.raises(BadMessage, match="over the limit") as refused:
+        parser.feed(b"4\r\nabcd\r\n")
+    assert refused.value.status == 413
