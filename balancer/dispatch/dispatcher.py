@@ -1,0 +1,105 @@
+"""Makes calls: follows each service that is called, and begins its calls."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import TypeVar
+
+from twisted.internet.defer import Deferred
+
+from ..clock import Clock
+from ..discovery import Registry
+from ..policy import Fleet
+from ..telemetry import CallStats
+from ..transport import Channel, Sweep
+from ..values import Reply, Request
+from .call import PendingCall
+from .called import CalledService
+from .means import Means
+from .settings import DispatchSettings
+
+Answer = TypeVar("Answer")
+
+
+class Dispatcher:
+    """Makes calls; see the module."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        rng: random.Random,
+        registry: Registry,
+        open_channel: Callable[[str], Channel],
+        sweep: Sweep,
+        settings: DispatchSettings,
+        caller: str,
+    ) -> None:
+        """Take everything that calls need.
+
+        Args:
+            clock: monotonic.
+            rng: for picks and jitter.
+            registry: tells of replicas.
+            open_channel: makes the way to an address ("host:port").
+            sweep: tells of deadlines; it uses the same clock.
+            settings: how calls are tried.
+            caller: this process's name in ``Mesh-Caller``.
+        """
+        self._means = Means(
+            clock=clock, sweep=sweep, settings=settings, caller=caller, random=rng.random
+        )
+        self._registry = registry
+        self._open_channel = open_channel
+        self._services: dict[str, CalledService] = {}
+
+    @property
+    def clock(self) -> Clock:
+        """The clock of its deadlines."""
+        return self._means.clock
+
+    def call(
+        self,
+        request: Request,
+        deadline: float,
+        settle: Callable[[Reply, int], Answer],
+        *,
+        retryable: bool,
+    ) -> Deferred[Answer]:
+        """Make one call.
+
+        Args:
+            request: what to ask, and of which service.
+            deadline: when the caller stops waiting, in the clock's seconds.
+            settle: makes the result of the final reply, good or bad, and the number of attempts;
+                what it raises is the call's failure.
+            retryable: whether doing it twice is harmless.
+
+        Returns:
+            What ``settle`` made of it, or a `CallError`. Cancelling it gives the call up.
+        """
+        service = self._services.get(request.service)
+        if service is None:
+            service = self._follow(request.service)
+        return PendingCall(self._means, service, request, deadline, settle, retryable).begin()
+
+    def stats(self) -> list[CallStats]:
+        """What was counted, a service each."""
+        return [service.stats for service in self._services.values()]
+
+    def fleet(self, name: str) -> Fleet:
+        """The replicas of a service as this process sees them."""
+        service = self._services.get(name) or self._follow(name)
+        return service.fleet
+
+    def close(self) -> None:
+        """Close all ways to replicas; running calls may still end."""
+        for service in self._services.values():
+            service.close()
+
+    def _follow(self, name: str) -> CalledService:
+        service = CalledService(name, self._means, self._open_channel)
+        self._services[name] = service
+        self._registry.watch(name, service.update)
+        return service
