@@ -23,7 +23,8 @@ def test_the_configuration_page_shows_the_defaults_in_force(tmp_path: Path) -> N
     page = (ROOT / "docs" / "reference" / "configuration.md").read_text()
     shown = re.search(r"```toml\n(.*?)```", page, re.DOTALL)
     assert shown is not None
-    assert txmesh(tmp_path, "config").stdout.strip() == shown[1].strip()
+    printed = txmesh(tmp_path, "config").stdout.strip()
+    assert printed == shown[1].strip(), "put what `txmesh config` prints into the page"
 
 
 def test_every_link_between_the_documents_leads_somewhere() -> None:
