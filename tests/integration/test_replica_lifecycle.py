@@ -65,7 +65,7 @@ async def test_a_replica_started_by_hand_takes_its_share_within_a_second(folder:
             mesh.close()
 
 
-@pytest.mark.parametrize("reactor", ["mesh", "epoll", "poll"])
+@pytest.mark.parametrize("reactor", ["mesh", "epoll", "poll", "select", "asyncio"])
 async def test_sigterm_under_load_loses_nothing(folder: Path, reactor: str) -> None:
     """Calls that may not be repeated go on all the time; none may be lost, and the exit is 0."""
     with children(folder) as start:
