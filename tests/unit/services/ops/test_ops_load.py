@@ -13,10 +13,10 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 
 from balancer import DeadlineExceeded, Rejected
-from services.ops.live import progress_line
-from services.ops.openloop import OpenLoop
-from services.ops.schedule import Schedule
-from services.ops.tally import Tally, shares
+from services.ops.load.live import progress_line
+from services.ops.load.openloop import OpenLoop
+from services.ops.load.schedule import Schedule
+from services.ops.load.tally import Tally, shares
 
 
 def fired(deferred: Deferred[Any]) -> bool:

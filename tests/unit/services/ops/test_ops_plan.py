@@ -13,11 +13,11 @@ from balancer import Endpoint
 from clients.users import FetchUser, Users
 from services.kit.settings import ServiceSettings
 from services.ops.faults import Failed, Misused
-from services.ops.hints import lines_to_try, program_name
-from services.ops.launch import command_line, how_it_ended, twistd
-from services.ops.lock import Lock
-from services.ops.logfile import LogFile
-from services.ops.plan import Slot, plan
+from services.ops.up.hints import lines_to_try, program_name
+from services.ops.up.launch import command_line, how_it_ended, twistd
+from services.ops.up.lock import Lock
+from services.ops.up.logfile import LogFile
+from services.ops.up.plan import Slot, plan
 
 SERVICES = {
     "users": ServiceSettings(),

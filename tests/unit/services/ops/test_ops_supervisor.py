@@ -14,10 +14,10 @@ from twisted.python.failure import Failure
 
 from balancer import Endpoint
 from services.kit.settings import UpSettings
-from services.ops.backoff import Backoff
-from services.ops.plan import Slot
 from services.ops.probe import READY
-from services.ops.supervisor import NotReady, Supervisor
+from services.ops.up.backoff import Backoff
+from services.ops.up.plan import Slot
+from services.ops.up.supervisor import NotReady, Supervisor
 
 SLOTS = [Slot("users", "users-1"), Slot("users", "users-2")]
 

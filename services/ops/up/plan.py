@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from services.kit.settings import ServiceSettings
 
-from .catalogue import did_you_mean
-from .faults import Misused
+from ..catalogue import did_you_mean
+from ..faults import Misused
 
 
 class Slot(NamedTuple):

@@ -10,8 +10,8 @@ from twisted.internet.task import LoopingCall
 
 from balancer import Clock
 
-from .faults import say
-from .output import console
+from ..faults import say
+from ..output import console
 from .tally import Tally
 
 _BAR_INTERVAL_S = 0.25

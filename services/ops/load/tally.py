@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from balancer import CallError, Rejected
 from balancer.telemetry import Histogram
 
-from .reports import LoadReport
+from ..reports import LoadReport
 
 
 class Tally:

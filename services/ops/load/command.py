@@ -10,15 +10,15 @@ from balancer import ConfigFile
 from clients import Mesh
 from clients.contract import Call, CallOptions, Message
 
-from .arguments import read_message
-from .catalogue import Catalogue
-from .faults import FAILED, INTERRUPTED, Failed, say
+from ..arguments import read_message
+from ..catalogue import Catalogue
+from ..faults import FAILED, INTERRUPTED, Failed, say
+from ..options import Positive, config_option, deadline_option, json_option, open_config
+from ..output import console, table, write_json
+from ..reports import LoadReport
+from ..runner import on_signals, run
 from .live import Live
 from .openloop import OpenLoop
-from .options import Positive, config_option, deadline_option, json_option, open_config
-from .output import console, table, write_json
-from .reports import LoadReport
-from .runner import on_signals, run
 from .schedule import Schedule
 from .tally import Tally, shares
 

@@ -13,18 +13,18 @@ from balancer.discovery import RegistrySettings
 from clients import Mesh
 from services.kit.settings import UpSettings
 
-from .catalogue import Catalogue
-from .faults import FAILED, Failed, say
+from ..catalogue import Catalogue
+from ..faults import FAILED, Failed, say
+from ..options import config_option, json_option, open_config
+from ..output import console, table, write_json
+from ..probe import Prober
+from ..runner import on_signals, run
+from ..status import look
 from .hints import lines_to_try, sample_call
 from .launch import Launcher
 from .lock import Lock
 from .logfile import LogFile
-from .options import config_option, json_option, open_config
-from .output import console, table, write_json
 from .plan import Slot, plan
-from .probe import Prober
-from .runner import on_signals, run
-from .status import look
 from .supervisor import NotReady, Supervisor
 
 _TAIL_LINES = 12

@@ -13,9 +13,9 @@ from twisted.internet.interfaces import IDelayedCall, IProcessTransport
 from balancer import Clock, Endpoint
 from services.kit.settings import UpSettings
 
+from ..probe import READY
 from .backoff import Backoff
 from .plan import Slot
-from .probe import READY
 
 # A change in the registry is seen within 200 ms; looking more often would show nothing sooner.
 _LOOK_S = 0.1

@@ -6,7 +6,7 @@ import fcntl
 import os
 from pathlib import Path
 
-from .faults import Failed
+from ..faults import Failed
 
 
 class Lock:
