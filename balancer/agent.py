@@ -8,17 +8,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
-from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IConsumer, IProtocol, IPushProducer, ITransport
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import (
+    IConsumer,
+    IProtocol,
+    IPushProducer,
+    IReactorTime,
+    ITransport,
+)
 from twisted.python.failure import Failure
 from twisted.web.client import ResponseDone
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IBodyProducer, IResponse
 from zope.interface import implementer
 
+from .ambient import current
 from .dispatch import Dispatcher
+from .errors import DeadlineExceeded
 from .values import Reply, Request
 
 _IDEMPOTENT = frozenset({b"GET", b"HEAD", b"PUT", b"DELETE", b"OPTIONS"})
@@ -34,6 +42,8 @@ _OURS = frozenset(
         b"mesh-deadline",
     }
 )
+# The greatest request body (bytes): it is held whole, for another attempt.
+_LARGEST_BODY = 16 * 1024 * 1024
 # Nothing that would end the line or the word that it stands in.
 _URL = re.compile(rb"[Hh][Tt][Tt][Pp]://([A-Za-z0-9][A-Za-z0-9._-]*)(?=[/?#]|\Z)([!-~]*)").fullmatch
 _METHOD = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+").fullmatch
@@ -87,36 +97,69 @@ class MeshAgent:
             if name.lower() not in _OURS
             for value in values
         )
+        # Both now, in the context of whoever asks: what fires the body's producer has another.
+        deadline = self._deadline(self._deadline_s)
+        ambient = current.get()
+        if ambient is not None:
+            lines += ambient.inherited_lines(lines)
         retryable = method in _IDEMPOTENT or headers.hasHeader(b"idempotency-key")
-        body: Deferred[bytes] = _read_body(bodyProducer)
 
         def send(data: bytes) -> Deferred[IResponse]:
             request = Request(service.decode("ascii"), method, target, lines, data)
             return self._dispatcher.call(
-                request,
-                self._deadline(self._deadline_s),
-                lambda reply, attempts: _Response(reply),
-                retryable=retryable,
+                request, deadline, lambda reply, attempts: _Response(reply), retryable=retryable
             )
 
+        if bodyProducer is None:
+            return send(b"")
+        left_s = max(0.0, deadline - self._dispatcher.clock.seconds())
+        body = _read_body(bodyProducer)
+
+        def too_late(_result: object, _wait_s: float) -> NoReturn:
+            raise DeadlineExceeded(
+                f"{service.decode()}: the deadline ran out before the request's body was whole",
+                service=service.decode("ascii"),
+            )
+
+        body.addTimeout(left_s, cast("IReactorTime", self._dispatcher.clock), too_late)
         return body.addCallback(send)
 
 
-def _read_body(producer: IBodyProducer | None) -> Deferred[bytes]:
+def _read_body(producer: IBodyProducer) -> Deferred[bytes]:
     """The whole of a request's body: it must be at hand for another attempt."""
-    if producer is None:
-        return succeed(b"")
-    buffer = _Buffer()
-    done: Deferred[None] = producer.startProducing(buffer)
-    return done.addCallback(lambda _: b"".join(buffer.parts))
+    whole: Deferred[bytes] = Deferred(lambda _: producer.stopProducing())
+    buffer = _Buffer(producer, whole)
+
+    def done(result: object) -> None:
+        if whole.called:
+            return
+        if isinstance(result, Failure):
+            whole.errback(result)
+        else:
+            whole.callback(b"".join(buffer.parts))
+
+    producer.startProducing(buffer).addBoth(done)
+    return whole
 
 
 @implementer(IConsumer)
 class _Buffer:
-    def __init__(self) -> None:
+    def __init__(self, producer: IBodyProducer, whole: Deferred[bytes]) -> None:
         self.parts: list[bytes] = []
+        self._bytes = 0
+        self._producer = producer
+        self._whole = whole
 
     def write(self, data: bytes) -> None:
+        if self._whole.called:
+            return
+        self._bytes += len(data)
+        if self._bytes > _LARGEST_BODY:
+            self._producer.stopProducing()
+            self._whole.errback(
+                Failure(ValueError(f"a request's body is over {_LARGEST_BODY} bytes"))
+            )
+            return
         self.parts.append(data)
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:

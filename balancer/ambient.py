@@ -35,10 +35,11 @@ class Ambient:
         Args:
             given: the lines that the call has already; what they say goes before what is inherited.
         """
+        present = b"\n" + given.lower()
         return b"".join(
             b"%b: %b\r\n" % (name, self.headers[name.lower()])
             for name in _INHERITED
-            if name.lower() in self.headers and b"\n%b: " % name not in b"\n" + given
+            if name.lower() in self.headers and b"\n%b:" % name.lower() not in present
         )
 
 

@@ -2,7 +2,8 @@
 
 A reactor's own clock follows wall time, so a step of the system clock would make every deadline
 fire early or late. Deadlines here are instants of this clock; only the waking up is left to the
-reactor's timers.
+reactor's timers. On the mesh reactor these go by the same clock; on a stock reactor a step of
+the system's time backwards still delays the waking up by as much, and no deadline fires early.
 """
 
 from __future__ import annotations

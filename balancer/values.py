@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Final
+import re
 
 import msgspec
+
+from .errors import ConfigError
+
+_ADDRESS = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})").fullmatch
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """Cut "host:port" or "[v6]:port".
+
+    Raises:
+        ConfigError: it is neither.
+    """
+    found = _ADDRESS(address)
+    if found is None or not 0 < int(found[2]) < 65536:
+        raise ConfigError(f"address {address!r} is not host:port, such as 127.0.0.1:8080")
+    return found[1].strip("[]"), int(found[2])
 
 
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,7 +103,3 @@ class Reply:
             if key.lower() == name:
                 return value
         return None
-
-
-# What a deadline becomes when a caller sets none at all: an hour, so that every wait ends.
-NO_DEADLINE_S: Final = 3600.0

@@ -15,7 +15,7 @@ def check_package(name: str) -> None:
     """Check where a package would be imported from.
 
     Args:
-        name: "balancer" or "clients".
+        name: "balancer", "clients" or "services".
 
     Raises:
         ImportError: it would be another folder's, or is missing; the message says what to do.

@@ -1,7 +1,7 @@
 """Leases in a folder: a registry without a server, for all processes of one machine.
 
-Each replica keeps a file ``SERVICE/REPLICA.PID.json`` under a lock. The kernel drops the lock when
-the process dies, however it dies, so a file that can be locked by somebody else is a dead
+Each replica keeps a file ``SERVICE/REPLICA.TOKEN.json`` under a lock. The kernel drops the lock
+when the process dies, however it dies, so a file that can be locked by somebody else is a dead
 replica's: no time to live, no heart-beat. A file gets its name only when it is whole and locked, so
 a reader never sees half an entry. Readers look ten times a second; a change is seen within 200 ms.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import secrets
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -88,8 +89,9 @@ class FolderRegistry:
             self._next_look = self._clock.callLater(LOOK_S, self._look_again)
 
         def end() -> None:
-            if listener in listeners:
-                listeners.remove(listener)
+            if listener not in listeners:
+                return
+            listeners.remove(listener)
             if not listeners and self._listeners.pop(service, None) is not None:
                 for path in [path for path in self._entries if path.parent.name == service]:
                     self._forget(path)
@@ -118,18 +120,23 @@ class FolderRegistry:
                 f"replica name {endpoint.replica!r}: use letters, digits, '.', '_' and '-'"
             )
         folder = self._folder / endpoint.service
-        # With the process's number no living replica takes over a dead one's file name, so whoever
-        # clears a dead file away cannot hit a living one.
-        path = folder / f"{endpoint.replica}.{os.getpid()}.json"
+        # No replica ever takes over a dead one's file name, so whoever clears a dead file away
+        # cannot hit a living one. (Process numbers would not do: in containers all have one.)
+        path = folder / f"{endpoint.replica}.{secrets.token_hex(4)}.json"
         draft = folder / f".{path.name}"
         try:
             folder.mkdir(parents=True, exist_ok=True)
             for other in folder.glob(f"{endpoint.replica}.*.json"):
                 self._check_dead(other, endpoint.replica)
             descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o644)
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            os.write(descriptor, msgspec.json.encode(endpoint))
-            draft.rename(path)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+                os.write(descriptor, msgspec.json.encode(endpoint))
+                draft.rename(path)
+            except OSError:
+                os.close(descriptor)
+                draft.unlink(missing_ok=True)
+                raise
         except OSError as error:
             raise RegistryError(
                 f"the registry folder {folder} cannot be written ({error.strerror}); "
@@ -213,6 +220,7 @@ class FolderRegistry:
                 )
             return self._known.get(service, [])
         self._unreadable.discard(service)
+        self._refused = {entry for entry in self._refused if entry[0].exists()}
         self._looked_at = self._clock.seconds()
         for path in [p for p in self._entries if p.parent == folder and p not in seen]:
             self._forget(path)

@@ -6,11 +6,10 @@ import re
 from collections.abc import Callable
 
 from ..errors import ConfigError, RegistryError
-from ..values import Endpoint
+from ..values import Endpoint, split_address
 from .interface import Lease, Listener
 
 _SERVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*").fullmatch
-_ADDRESS = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})").fullmatch
 
 
 def parse_static(text: str) -> list[Endpoint]:
@@ -33,11 +32,10 @@ def parse_static(text: str) -> list[Endpoint]:
             )
         found = [address.strip() for address in addresses.split("|")]
         for number, address in enumerate(found, 1):
-            match = _ADDRESS(address)
-            if match is None or not 0 < int(match[1]) < 65536:
-                raise ConfigError(
-                    f"static registry: {address!r} is not host:port, such as 127.0.0.1:8001"
-                )
+            try:
+                split_address(address)
+            except ConfigError as error:
+                raise ConfigError(f"static registry: {error}") from None
             endpoints.append(
                 Endpoint(service=service, replica=f"{service}-{number}", address=address)
             )

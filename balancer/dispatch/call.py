@@ -142,7 +142,6 @@ class PendingCall(Generic[Answer]):
             if len(name) == _MESH_NAME_BYTES:
                 lowered = name.lower()
                 if lowered == b"mesh-load":
-                    replica.load = value
                     if value.endswith(DRAINING):
                         fleet.drained(replica, now, self._number)
                 elif lowered == b"mesh-nack":
@@ -287,7 +286,7 @@ class PendingCall(Generic[Answer]):
         self._service.stats.failures["cancelled"] += 1
 
     def _deadline_error(self, when: str, *, sent: bool = False) -> CallError:
-        given_s = self._deadline - self._began
+        given_s = max(0.0, self._deadline - self._began)
         last = self._last_error
         before = f"; before that: {last}" if last is not None else ""
         return DeadlineExceeded(

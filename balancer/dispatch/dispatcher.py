@@ -21,6 +21,9 @@ from .settings import DispatchSettings
 
 Answer = TypeVar("Answer")
 
+# More names than this are no services that anybody runs, but names out of URLs.
+_MOST_FOLLOWED = 1000
+
 
 class Dispatcher:
     """Makes calls; see the module."""
@@ -53,6 +56,7 @@ class Dispatcher:
         self._registry = registry
         self._open_channel = open_channel
         self._services: dict[str, CalledService] = {}
+        self._unwatch: dict[str, Callable[[], None]] = {}
 
     @property
     def clock(self) -> Clock:
@@ -99,7 +103,16 @@ class Dispatcher:
             service.close()
 
     def _follow(self, name: str) -> CalledService:
+        if len(self._services) >= _MOST_FOLLOWED:
+            self._forget_unknown()
         service = CalledService(name, self._means, self._open_channel)
         self._services[name] = service
-        self._registry.watch(name, service.update)
+        self._unwatch[name] = self._registry.watch(name, service.update)
         return service
+
+    def _forget_unknown(self) -> None:
+        """Follow no longer what has no replica: names may come out of URLs, any number of them."""
+        for name, service in list(self._services.items()):
+            if not service.fleet.replicas:
+                self._unwatch.pop(name)()
+                del self._services[name]

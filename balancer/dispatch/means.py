@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from ..clock import Clock
+from ..errors import ConfigError
 from ..transport import Sweep
 from .settings import DispatchSettings
+
+_NAME = re.compile(r"[\x21-\x7e]{1,100}").fullmatch
 
 
 class Means:
@@ -31,9 +35,17 @@ class Means:
         caller: str,
         random: Callable[[], float],
     ) -> None:
-        """See the class for the arguments."""
+        """See the class for the arguments.
+
+        Raises:
+            ConfigError: the caller's name cannot stand in a header.
+        """
+        if not _NAME(caller):
+            raise ConfigError(
+                f"caller {caller!r}: use 1 to 100 visible ASCII characters for the caller's name"
+            )
         self.clock = clock
         self.sweep = sweep
         self.settings = settings
-        self.caller = caller.encode("ascii", "replace")
+        self.caller = caller.encode("ascii")
         self.random = random

@@ -57,5 +57,5 @@ def may_retry(verdict: Verdict, status: int, *, retryable: bool) -> bool:
         retryable: whether the call is idempotent or carries an Idempotency-Key.
     """
     if verdict is Verdict.NACKED:
-        return True
+        return status not in _FINAL
     return retryable and verdict in (Verdict.BUSY, Verdict.FAILED) and status not in _FINAL

@@ -35,6 +35,11 @@ _FORGOTTEN = 0.1
 _NEVER = float("inf")
 
 
+def _process(endpoint: Endpoint) -> tuple[int, float]:
+    """What tells a restarted process from the one before; in containers all have one number."""
+    return endpoint.pid, endpoint.started
+
+
 class Fleet:
     """The replicas of one service.
 
@@ -91,7 +96,7 @@ class Fleet:
         gone = []
         for address, replica in list(self.replicas.items()):
             endpoint = wanted.get(address)
-            if endpoint is None or endpoint.pid != replica.endpoint.pid:
+            if endpoint is None or _process(endpoint) != _process(replica.endpoint):
                 gone.append(self.replicas.pop(address))
             else:
                 replica.endpoint = endpoint

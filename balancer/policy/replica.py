@@ -26,7 +26,6 @@ class Replica:
         refusals: recent refusals for lack of room, each as heavy as an attempt in flight; fading.
         restored_at: when it last came back, in monotonic seconds.
         draining: whether it said that it is leaving.
-        load: its last ``Mesh-Load`` as received.
     """
 
     __slots__ = (
@@ -38,7 +37,6 @@ class Replica:
         "endpoint",
         "failures",
         "in_flight",
-        "load",
         "probing",
         "refusals",
         "restored_at",
@@ -59,7 +57,6 @@ class Replica:
         self.refusals: float = 0
         self.restored_at = 0.0
         self.draining = False
-        self.load = b""
 
     def __repr__(self) -> str:
         state = "ejected" if self.ejected_until else "draining" if self.draining else "up"

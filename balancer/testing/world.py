@@ -13,8 +13,8 @@ from twisted.python.failure import Failure
 from ..dispatch import Dispatcher, DispatchSettings
 from ..errors import CallError, ServiceFailed
 from ..policy import Fleet
-from ..transport import Sweep, split_address
-from ..values import Endpoint, Reply, Request
+from ..transport import Sweep
+from ..values import Endpoint, Reply, Request, split_address
 from .registry import FakeRegistry
 from .replica import FakeChannel, FakeReplica
 

@@ -3,7 +3,7 @@
 from ..clock import Clock, MonotonicClock
 from .channel import Attempt, Channel
 from .optimistic import OptimisticPort, listen
-from .pool import Pool, PoolSettings, split_address
+from .pool import Pool, PoolSettings
 from .sweep import Sweep, Timed
 
 __all__ = [
@@ -17,5 +17,4 @@ __all__ = [
     "Sweep",
     "Timed",
     "listen",
-    "split_address",
 ]

@@ -26,6 +26,7 @@ class _Optimistic(tcp.Connection):
             or self._tempDataBuffer
             or self.disconnecting
             or not self.connected
+            or getattr(self, "TLS", False)
             or self._writeDisconnecting
             or self._writeDisconnected
         ):

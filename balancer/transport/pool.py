@@ -7,14 +7,15 @@ because a request that crosses the server's own closing is lost.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict
 from typing import Any
 
 from twisted.internet.interfaces import IReactorCore
 
 from ..clock import Clock
 from ..config import Settings
-from ..errors import ConfigError, ConnectFailed
+from ..errors import ConnectFailed
+from ..values import split_address
 from ..wire import WireLimits
 from .channel import Attempt
 from .connection import Connection
@@ -44,18 +45,6 @@ class PoolSettings(Settings, frozen=True, kw_only=True):
             raise ValueError("connections must be at least 1")
         if not (self.connect_timeout_s > 0 and self.idle_s > 0):
             raise ValueError("connect_timeout_s and idle_s must be above 0")
-
-
-def split_address(address: str) -> tuple[str, int]:
-    """Cut "host:port" or "[v6]:port".
-
-    Raises:
-        ConfigError: it is neither.
-    """
-    host, _, port = address.rpartition(":")
-    if not host or not port.isdigit() or not 0 < int(port) < 65536:
-        raise ConfigError(f"address {address!r} is not host:port, such as 127.0.0.1:8080")
-    return host.removeprefix("[").removesuffix("]"), int(port)
 
 
 class Pool:
@@ -92,7 +81,8 @@ class Pool:
         self._settings = settings
         self._limits = limits
         self._idle: list[Connection] = []
-        self._waiting: deque[tuple[Attempt, bool]] = deque()
+        # Whether the answer has no body, by the attempt that waits; the oldest first.
+        self._waiting: OrderedDict[Attempt, bool] = OrderedDict()
         self._connecting = 0
         self._standing: set[Connection] = set()
         self._closed = False
@@ -102,9 +92,11 @@ class Pool:
         """Send on a free connection, a new one, or as soon as one is free."""
         if self._idle:
             self._idle.pop().send(attempt, bodiless=bodiless)
-            return
-        self._waiting.append((attempt, bodiless))
-        self._connect_if_needed()
+        elif self._closed:
+            attempt.failed(ConnectFailed(f"the way to {self._address} is closed"))
+        else:
+            self._waiting[attempt] = bodiless
+            self._connect_if_needed()
 
     def abandon(self, attempt: Attempt) -> None:
         """Forget an attempt; the connection that carries it ends."""
@@ -112,8 +104,8 @@ class Pool:
         if connection is not None:
             attempt.carrier = None
             connection.abandon()
-            return
-        self._waiting = deque(entry for entry in self._waiting if entry[0] is not attempt)
+        else:
+            self._waiting.pop(attempt, None)
 
     def close(self) -> None:
         """Take nothing new; connections end as they fall idle."""
@@ -134,7 +126,7 @@ class Pool:
     def released(self, connection: Connection) -> None:
         """Give a free connection to whoever waits, or keep it."""
         if self._waiting:
-            attempt, bodiless = self._waiting.popleft()
+            attempt, bodiless = self._waiting.popitem(last=False)
             connection.send(attempt, bodiless=bodiless)
         elif self._closed:
             connection.close()
@@ -184,5 +176,7 @@ class Pool:
     def _connect_failed(self, why: str) -> None:
         self._connecting -= 1
         if self._waiting:
-            attempt, _ = self._waiting.popleft()
+            attempt, _ = self._waiting.popitem(last=False)
+            # Those who waited for a place in the pool want it now.
+            self._connect_if_needed()
             attempt.failed(ConnectFailed(f"no connection to {self._address}: {why.rstrip('.')}"))

@@ -76,6 +76,8 @@ class Sweep:
         bucket = self._buckets.get(entry.due)
         if bucket is not None:
             bucket.pop(entry, None)
+            if not bucket:
+                del self._buckets[entry.due]
         entry.due = 0
 
     def _start(self) -> None:
@@ -105,7 +107,7 @@ class Sweep:
         else:
             self._running = False
         for number in due:
-            for entry in list(buckets[number]):
+            for entry in list(buckets.get(number, ())):
                 # An earlier one may have removed this one.
                 if entry.due == number:
                     entry.due = 0
@@ -113,4 +115,4 @@ class Sweep:
                         entry.expired(now)
                     except Exception:  # noqa: BLE001 - one entry must not cost the others
                         _log.failure("an entry failed when its instant came")
-            del buckets[number]
+            buckets.pop(number, None)

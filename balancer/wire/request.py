@@ -23,6 +23,9 @@ from .fields import (
 )
 from .limits import CHUNK_OVERHEAD, EACH_CHUNK, WireLimits
 
+# What stands in a request line beside the target: the method, two spaces, the version.
+_REST_OF_LINE = len(b"OPTIONS  HTTP/1.1")
+
 
 class IncomingRequest:
     """A checked request.
@@ -188,7 +191,7 @@ class RequestParser:
     def on_url(self, data: bytes) -> None:
         """Take a piece of the target."""
         self._target += data
-        if len(self._target) > self._limits.request_line_bytes:
+        if len(self._target) + _REST_OF_LINE > self._limits.request_line_bytes:
             raise BadMessage(
                 414, f"The request line is over {self._limits.request_line_bytes} bytes."
             )

@@ -95,6 +95,7 @@ class BoundCall(Generic[Arguments, Answer]):
 
         Raises:
             TypeError: a field is missing or unknown.
+            ValueError: a field or option cannot be sent: it has no place in a path or a header.
         """
         return self._carry(self.call, self.call.request(*args, **kwargs), self._options)
 

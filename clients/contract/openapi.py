@@ -72,7 +72,7 @@ def _operation(
         {
             "name": field.name,
             "in": "path" if field.name in call.path.fields else "query",
-            "required": field.required,
+            "required": field.required or field.name in call.path.fields,
             "schema": schemas[call.name, field.name],
         }
         for field in _parameters(call)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextvars import copy_context
 from io import BytesIO
 from typing import Any, cast
 
@@ -14,7 +15,7 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IBodyProducer, IResponse
 from zope.interface.verify import verifyObject
 
-from balancer import DeadlineExceeded, MeshAgent, NoReplicas
+from balancer import Ambient, DeadlineExceeded, MeshAgent, NoReplicas, current
 from balancer.testing import Answer, Breaks, Silent, World
 
 
@@ -248,3 +249,58 @@ def test_a_producer_of_a_body_is_read_first() -> None:
     outcome = result(world, agent(world).request(b"POST", b"http://users/", None, body))
     assert outcome.code == 200
     assert sent(world)[0].endswith(b"\r\n\r\n" + b"z" * 200_000)
+
+
+class Stuck:
+    """A body that never ends."""
+
+    length = 10
+    stopped = False
+
+    def startProducing(self, consumer: object) -> Deferred[None]:
+        return Deferred()
+
+    def stopProducing(self) -> None:
+        self.stopped = True
+
+
+def test_the_deadline_covers_the_reading_of_the_body() -> None:
+    world = World()
+    world.add("users")
+    body = Stuck()
+    began = world.clock.seconds()
+    outcome = result(
+        world,
+        agent(world, 2.0).request(b"POST", b"http://users/", None, cast("IBodyProducer", body)),
+    )
+    assert isinstance(outcome, DeadlineExceeded)
+    assert body.stopped
+    assert world.clock.seconds() - began == pytest.approx(2.0, abs=0.1)
+    assert sent(world) == []
+
+
+def test_giving_up_stops_the_reading_of_the_body() -> None:
+    world = World()
+    world.add("users")
+    body = Stuck()
+    asked = agent(world).request(b"POST", b"http://users/", None, cast("IBodyProducer", body))
+    asked.addErrback(lambda failure: None)
+    asked.cancel()
+    assert body.stopped
+
+
+def test_it_hands_on_what_the_request_being_handled_carries() -> None:
+    world = World()
+    world.add("users")
+    inherited = {b"mesh-site": b"fiesta", b"mesh-priority": b"3", b"traceparent": b"00-1"}
+
+    def ask() -> Deferred[IResponse]:
+        current.set(Ambient(world.clock.seconds() + 1.0, inherited))
+        headers = Headers({b"mesh-priority": [b"0"]})
+        return agent(world).request(b"GET", b"http://users/", headers)
+
+    result(world, copy_context().run(ask))
+    (data,) = sent(world)
+    assert b"Mesh-Site: fiesta\r\n" in data
+    assert b"traceparent: 00-1\r\n" in data
+    assert data.lower().count(b"mesh-priority") == 1

@@ -26,7 +26,7 @@ TABLE = [
     (503, False, Verdict.BUSY, True, False),
     (503, True, Verdict.NACKED, True, True),
     (504, False, Verdict.BUSY, False, False),
-    (504, True, Verdict.NACKED, True, True),
+    (504, True, Verdict.NACKED, False, False),
     (505, False, Verdict.FAILED, False, False),
     (599, False, Verdict.FAILED, True, False),
 ]

@@ -181,3 +181,14 @@ def test_many_entries_share_a_delayed_call(clock: Clock) -> None:
     for number in range(1000):
         sweep.add(Entry(clock, 0), clock.seconds() + number / 100)
     assert len(clock.getDelayedCalls()) == 1
+
+
+def test_what_was_removed_leaves_nothing_behind(clock: Clock) -> None:
+    """An idle process must not be woken a hundred times a second for entries that are gone."""
+    sweep = Sweep(clock, TICK_S)
+    for number in range(1000):
+        entry = Entry(clock, clock.seconds() + 60 + number)
+        sweep.add(entry, entry.instant)
+        sweep.remove(entry)
+    _run(clock, 3 * TICK_S)
+    assert clock.getDelayedCalls() == []
