@@ -68,6 +68,7 @@ class FolderRegistry:
             folder: one for the whole mesh of a machine.
             clock: when to look again.
         """
+        self.url = f"file:{folder.absolute()}"
         self._folder = folder
         self._clock = clock
         self._entries: dict[Path, _Entry] = {}

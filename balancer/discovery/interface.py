@@ -18,7 +18,13 @@ class Lease(Protocol):
 
 
 class Registry(Protocol):
-    """Where replicas announce themselves and callers find them."""
+    """Where replicas announce themselves and callers find them.
+
+    Attributes:
+        url: where it is, for people; with the whole path of a folder.
+    """
+
+    url: str
 
     def watch(self, service: str, listener: Listener) -> Callable[[], None]:
         """Follow a service.

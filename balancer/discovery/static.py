@@ -43,6 +43,8 @@ def parse_static(text: str) -> list[Endpoint]:
             if name in seen:
                 raise ConfigError(f"static registry: {name!r} is given twice")
             seen.add(name)
+    if not endpoints:
+        raise ConfigError("static registry: no address is given; write static:users=host:port")
     return endpoints
 
 
@@ -51,6 +53,8 @@ class StaticRegistry:
 
     def __init__(self, endpoints: list[Endpoint]) -> None:
         """Take the endpoints of all services."""
+        services = dict.fromkeys(endpoint.service for endpoint in endpoints)
+        self.url = f"static:{','.join(services)}"
         self._endpoints = endpoints
 
     def watch(self, service: str, listener: Listener) -> Callable[[], None]:

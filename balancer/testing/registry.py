@@ -11,6 +11,8 @@ from ..values import Endpoint
 class FakeRegistry:
     """A `balancer.discovery.Registry` in memory: set the endpoints, and listeners are told."""
 
+    url = "memory:"
+
     def __init__(self) -> None:
         """Begin empty."""
         self._endpoints: dict[str, list[Endpoint]] = {}

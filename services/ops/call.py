@@ -16,6 +16,7 @@ from .catalogue import Catalogue
 from .faults import Misused, call_failure
 from .options import config_option, deadline_option, json_option, open_config
 from .output import console, write_json
+from .reports import error_report
 from .runner import run
 
 
@@ -53,7 +54,8 @@ def call(
       txmesh call greetings send sender=u_... sku=BDAY-00007 site=greetwell message=Hi \\
           recipients='[{"name": "Bo", "email": "bo@example.com"}]'
 
-    Exits with 1 when the call was rejected or failed, with 2 when it was not understood.
+    Exits with 1 when the call was rejected or failed (with --json its {"error": ...} is printed),
+    with 2 when it was not understood.
     """
     file = open_config(config)
     declared = Catalogue(file).call(service, operation)
@@ -65,6 +67,8 @@ def call(
         try:
             answer = await mesh.carry(declared, message, options)
         except CallError as error:
+            if as_json:
+                write_json({"error": error_report(error)})
             raise call_failure(f"{declared.service}.{declared.name}", error) from None
         finally:
             mesh.close()
@@ -91,6 +95,6 @@ def call_options(
                 f"{declared.service}.{declared.name} takes no --key: it is "
                 f"{'harmless to repeat' if declared.idempotent else 'not declared as keyed'}"
             )
-        if not (0 < len(key) <= 255 and key.isascii() and key.isprintable() and key == key.strip()):
-            raise Misused("--key must be 1 to 255 visible ASCII characters")
+        if not (0 < len(key) <= 255 and all("!" <= letter <= "~" for letter in key)):
+            raise Misused("--key must be 1 to 255 visible ASCII characters, without spaces")
     return CallOptions(deadline_s=deadline_s, idempotency_key=key)

@@ -113,7 +113,8 @@ def _imported(name: str, place: str) -> Any:
     try:
         return getattr(import_module(module), attribute)
     except Exception as error:
+        hint = "; is its folder on PYTHONPATH?" if isinstance(error, ModuleNotFoundError) else ""
         raise ConfigError(
             f"[services.{name}] contract {place!r} cannot be imported "
-            f"({type(error).__name__}: {error}); is its folder on PYTHONPATH?"
+            f"({type(error).__name__}: {error}){hint}"
         ) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Sequence
 
@@ -62,6 +63,12 @@ def run_command(arguments: Sequence[str]) -> int:
     Returns:
         The exit status.
     """
+    if sys.stdout is None or sys.stderr is None:
+        return FAILED  # closed by whoever started us: there is nowhere to say so
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that cannot show a letter gets its number.
+            stream.reconfigure(errors="backslashreplace")
     install_reactor()
     try:
         result = commands.main(list(arguments), prog_name="txmesh", standalone_mode=False)
@@ -92,6 +99,8 @@ def _tell(error: Exception) -> int:
         case BrokenPipeError():
             # Whoever read our output has enough; without this Python complains at its end.
             sys.stdout = None
+        case OSError():
+            say(f"its output or a file cannot be written or read: {error.strerror or error}")
         case Misused():
             say(error)
             return MISUSED

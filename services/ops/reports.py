@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import msgspec
 
+from balancer import CallError, Refused
+
 
 class RegistryReport(msgspec.Struct, frozen=True, kw_only=True):
     """Where replicas were looked up.
 
     Attributes:
-        url: as configured.
+        url: as configured, with the whole path of a folder.
         age_s: how old the view is, in seconds.
     """
 
@@ -78,3 +80,39 @@ class LoadReport(msgspec.Struct, frozen=True, kw_only=True):
     p999_ms: float
     replicas: dict[str, int]
     errors: dict[str, int]
+
+
+class ErrorReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How a call ended without its answer, as ``txmesh call --json`` prints it.
+
+    Attributes:
+        kind: the error's short name, such as "rejected" or "deadline".
+        message: all of it in a line.
+        attempts: how many replicas were tried.
+        sent: whether a replica may have begun the call.
+        status: the HTTP status, when the service answered.
+        type: the problem's short name, when the service answered.
+        detail: what happened this time, when the service answered.
+    """
+
+    kind: str
+    message: str
+    attempts: int
+    sent: bool
+    status: int = 0
+    type: str = ""
+    detail: str = ""
+
+
+def error_report(error: CallError) -> ErrorReport:
+    """Report how a call ended without its answer."""
+    refused = error if isinstance(error, Refused) else None
+    return ErrorReport(
+        kind=error.kind,
+        message=str(error),
+        attempts=error.attempts,
+        sent=error.sent,
+        status=refused.status if refused else 0,
+        type=refused.type if refused else "",
+        detail=refused.detail if refused else "",
+    )

@@ -8,8 +8,7 @@ import click
 from rich.text import Text
 from twisted.internet.defer import gatherResults
 
-from balancer import ConfigFile
-from balancer.discovery import Registry, RegistrySettings
+from balancer.discovery import Registry
 from clients import Mesh
 
 from .faults import FAILED, say
@@ -46,7 +45,7 @@ def status(config: str | None, as_json: bool) -> int:
 
     async def work(reactor: Any) -> int:
         mesh = Mesh(file, caller="txmesh-status", reactor=reactor)
-        report = await look(file, mesh.registry, Prober(reactor, mesh.clock))
+        report = await look(mesh.registry, Prober(reactor, mesh.clock))
         if as_json:
             write_json(report)
         elif report.replicas:
@@ -63,11 +62,10 @@ def status(config: str | None, as_json: bool) -> int:
     return run(work)
 
 
-async def look(file: ConfigFile, registry: Registry, prober: Prober) -> StatusReport:
+async def look(registry: Registry, prober: Prober) -> StatusReport:
     """Ask all announced replicas at once.
 
     Args:
-        file: the configuration, for the registry's URL.
         registry: the open registry.
         prober: asks.
     """
@@ -76,7 +74,7 @@ async def look(file: ConfigFile, registry: Registry, prober: Prober) -> StatusRe
     now = wall()
     return StatusReport(
         registry=RegistryReport(
-            url=file.section("registry", RegistrySettings).url,
+            url=registry.url,
             age_s=round(registry.age_s(), 3),
         ),
         replicas=[

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -80,3 +82,32 @@ async def test_the_readme_s_commands_and_code_work_as_they_stand(folder: Path) -
             assert (await response.json())["id"] == USER
         finally:
             names["mesh"].close()
+
+
+@pytest.mark.xdist_group("ops")
+async def test_the_service_of_the_how_to_works_as_it_is_shown(folder: Path) -> None:
+    page = (ROOT / "docs" / "how-to" / "write-a-service.md").read_text()
+    shown = re.findall(r"```(?:python|toml)\n# (\S+)\n(.*?)```", page, re.DOTALL)
+    assert len(shown) == 5
+    for name, text in shown:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    env = {**os.environ, "PYTHONPATH": str(folder)}
+    options = ["-q", "-p", "no:cacheprovider", "-p", "no:asyncio", "-p", "no:anyio"]
+    tested = await deferToThread(
+        subprocess.run,
+        [sys.executable, "-m", "pytest", *options, "test_notes.py"],
+        cwd=folder,
+        env=env,
+        capture_output=True,
+        text=True,
+    )
+    assert tested.returncode == 0, tested.stdout
+    lines = re.findall(r"^    txmesh (call .*)$", page, re.MULTILINE)
+    assert len(lines) == 2
+    with Up(folder, "--config", "mesh.toml", "notes") as up:
+        up.status()
+        for line in lines:
+            done = await deferToThread(txmesh, folder, *shlex.split(line))
+            assert done.returncode == 0, f"{line}: {done.stderr}"
+            assert '"Buy milk"' in done.stdout

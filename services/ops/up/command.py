@@ -63,6 +63,8 @@ def up(services: tuple[str, ...], replicas: int | None, config: str | None, as_j
     file = open_config(config)
     catalogue = Catalogue(file)
     slots = plan(catalogue.services, services, replicas)
+    for service in dict.fromkeys(slot.service for slot in slots):
+        catalogue.contract(service)  # what cannot be imported is told now, not by a dead replica
     registry = file.section("registry", RegistrySettings).url
     if registry.startswith("static:"):
         raise Failed(
@@ -110,7 +112,9 @@ class _Up:
 
     async def run(self, config: str | None, *, as_json: bool) -> int:
         on_signals(self._reactor, self._signalled)
-        say(f"starting {len(self._slots)} replicas; their logs are in {self._folder()}")
+        count = len(self._slots)
+        replicas = "1 replica" if count == 1 else f"{count} replicas"
+        say(f"starting {replicas}; the logs are in {self._folder()}")
         starting = self._supervisor.start()
         try:
             # Whichever comes first; the other is left behind.
@@ -152,7 +156,7 @@ class _Up:
 
     async def _show(self, config: str | None, *, as_json: bool) -> None:
         if as_json:
-            write_json(await look(self._file, self._mesh.registry, self._prober))
+            write_json(await look(self._mesh.registry, self._prober))
             return
         ours = {slot.replica for slot in self._slots}
         endpoints = sorted(

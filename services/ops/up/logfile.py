@@ -50,9 +50,10 @@ class LogFile:
                 self._began = 0
 
     def tail(self, lines: int) -> list[str]:
-        """The last lines that the latest process has written."""
-        with self.path.open("rb") as file:
+        """The last lines that the latest process has written; none when there is no such file."""
+        with suppress(FileNotFoundError), self.path.open("rb") as file:
             size = file.seek(0, os.SEEK_END)
             # 16 KiB hold more lines than anybody wants to see at once.
             file.seek(max(self._began, size - 16_384))
             return file.read().decode("utf-8", "replace").splitlines()[-lines:]
+        return []

@@ -105,10 +105,15 @@ class Supervisor:
 
         Returns:
             Fires when all are ready, or fails with `NotReady`; when it is stopped before, neither.
+            Also after a failure it must be stopped, since others may run.
         """
         self._began = self._clock.seconds()
         for kept in self._kept:
-            self._start(kept)
+            try:
+                self._start(kept)
+            except OSError as error:
+                self._give_up(kept, _not_started(error))
+                return self._all_ready
         self._look()
         return self._all_ready
 
@@ -149,6 +154,13 @@ class Supervisor:
         kept.began = self._clock.seconds()
         kept.process = self._launch(kept.slot, lambda how: self._ended(kept, how))
 
+    def _start_again(self, kept: _Kept) -> None:
+        try:
+            self._start(kept)
+        except OSError as error:
+            # The machine is short of processes, descriptors or room, maybe for a moment only.
+            self._died(kept, _not_started(error))
+
     def _ended(self, kept: _Kept, how: str) -> None:
         assert kept.process is not None
         kept.process = None
@@ -156,13 +168,16 @@ class Supervisor:
         if self._all_ended is not None:
             self._check_ended()
             return
+        self._died(kept, how)
+
+    def _died(self, kept: _Kept, how: str) -> None:
         kept.deaths += 1
         if not kept.was_ready and kept.deaths >= _HOPELESS_DEATHS:
             self._give_up(kept, f"{how}, {kept.deaths} times, and never became ready")
             return
         wait_s = kept.backoff.after(self._clock.seconds() - kept.began)
         self._tell(f"{kept.slot.replica} {how}; it is started again in {wait_s:g} s")
-        kept.restart = self._clock.callLater(wait_s, self._start, kept)
+        kept.restart = self._clock.callLater(wait_s, self._start_again, kept)
 
     def _check_ended(self) -> None:
         ended = self._all_ended
@@ -207,6 +222,10 @@ class Supervisor:
     def _give_up(self, kept: _Kept, why: str) -> None:
         if not self._all_ready.called:
             self._all_ready.errback(NotReady(kept.slot, why))
+
+
+def _not_started(error: OSError) -> str:
+    return f"cannot be started ({error})"
 
 
 def _cancelling(result: bool, patience: Any) -> bool:
