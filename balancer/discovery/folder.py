@@ -8,10 +8,8 @@ a reader never sees half an entry. Readers look ten times a second; a change is 
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
-import secrets
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -24,27 +22,13 @@ from ..clock import Clock
 from ..errors import RegistryError
 from ..values import Endpoint
 from .interface import Lease, Listener
+from .lease import FolderLease, is_dead
 
 # Time between two looks (seconds): half of the promised 200 ms.
 LOOK_S = 0.1
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}").fullmatch
 _log = Logger()
-
-
-class _FolderLease:
-    """An entry that this process holds."""
-
-    def __init__(self, path: Path, descriptor: int) -> None:
-        self._path = path
-        self._descriptor: int | None = descriptor
-
-    def withdraw(self) -> None:
-        if self._descriptor is not None:
-            # First the name, while the lock still keeps others from taking it for a dead one's.
-            self._path.unlink(missing_ok=True)
-            os.close(self._descriptor)
-            self._descriptor = None
 
 
 class _Entry:
@@ -120,30 +104,7 @@ class FolderRegistry:
             raise RegistryError(
                 f"replica name {endpoint.replica!r}: use letters, digits, '.', '_' and '-'"
             )
-        folder = self._folder / endpoint.service
-        # No replica ever takes over a dead one's file name, so whoever clears a dead file away
-        # cannot hit a living one. (Process numbers would not do: in containers all have one.)
-        path = folder / f"{endpoint.replica}.{secrets.token_hex(4)}.json"
-        draft = folder / f".{path.name}"
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            for other in folder.glob(f"{endpoint.replica}.*.json"):
-                self._check_dead(other, endpoint.replica)
-            descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o644)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
-                os.write(descriptor, msgspec.json.encode(endpoint))
-                draft.rename(path)
-            except OSError:
-                os.close(descriptor)
-                draft.unlink(missing_ok=True)
-                raise
-        except OSError as error:
-            raise RegistryError(
-                f"the registry folder {folder} cannot be written ({error.strerror}); "
-                "give another with [registry] url"
-            ) from None
-        return _FolderLease(path, descriptor)
+        return FolderLease(self._folder / endpoint.service, endpoint, self._clock)
 
     def age_s(self) -> float:
         """Seconds since the last look."""
@@ -155,22 +116,6 @@ class FolderRegistry:
         self._rest()
         for path in list(self._entries):
             self._forget(path)
-
-    def _check_dead(self, path: Path, replica: str) -> None:
-        if path.stem.rpartition(".")[0] != replica:
-            return
-        try:
-            descriptor = os.open(path, os.O_RDONLY)
-        except FileNotFoundError:
-            return
-        try:
-            if not _is_dead(descriptor):
-                raise RegistryError(
-                    f"a living replica is already announced as {replica}; "
-                    "give this one another name with --name"
-                )
-        finally:
-            os.close(descriptor)
 
     def _rest(self) -> None:
         if self._next_look is not None:
@@ -200,7 +145,8 @@ class FolderRegistry:
         try:
             with os.scandir(folder) as scan:
                 for item in scan:
-                    if item.name.endswith(".json") and not item.name.startswith("."):
+                    named = item.name.endswith(".json") and not item.name.startswith(".")
+                    if named and item.is_file():
                         path = folder / item.name
                         if self._is_living(path, item.inode()):
                             seen.add(path)
@@ -208,7 +154,7 @@ class FolderRegistry:
             # Nobody was ever announced, or the folder was deleted under those who live: a lease is
             # the lock, and those that are open here can still be asked.
             open_here = [path for path in self._entries if path.parent == folder]
-            seen.update(path for path in open_here if not _is_dead(self._entries[path].descriptor))
+            seen.update(path for path in open_here if not is_dead(self._entries[path].descriptor))
         except OSError as error:
             # What was known last is still the best guess: stale beats down.
             if service not in self._unreadable:
@@ -235,7 +181,7 @@ class FolderRegistry:
             if entry is None:
                 return False
             self._entries[path] = entry
-        if not _is_dead(entry.descriptor):
+        if not is_dead(entry.descriptor):
             return True
         self._forget(path)
         with suppress(OSError):  # somebody else cleared it away, or the folder is not ours to clean
@@ -265,13 +211,3 @@ class FolderRegistry:
         entry = self._entries.pop(path, None)
         if entry is not None:
             os.close(entry.descriptor)
-
-
-def _is_dead(descriptor: int) -> bool:
-    """Whether nobody holds the file's lock; a shared lock is taken and given back to find out."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    fcntl.flock(descriptor, fcntl.LOCK_UN)
-    return True

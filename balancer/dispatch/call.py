@@ -27,6 +27,9 @@ Answer = TypeVar("Answer")
 
 # Both mesh headers of an answer have names of this length; the others are not looked at.
 _MESH_NAME_BYTES = len(b"mesh-load")
+# How often a call looks for a replica while all of them are gone for the moment (seconds): half of
+# the registry's own grain.
+_LOOK_AGAIN_S = 0.05
 
 
 class PendingCall(Generic[Answer]):
@@ -96,7 +99,11 @@ class PendingCall(Generic[Answer]):
         service = self._service
         replica = service.fleet.pick(now, self._tried, may_probe=self._retryable)
         if replica is None:
-            self._fail(self._last_error or self._none_error(), now)
+            if service.may_return(now) and now + _LOOK_AGAIN_S < self._deadline:
+                # Nothing is sent by waiting, so any call may: the deadline is the caller's word.
+                means.sweep.add(self, now + _LOOK_AGAIN_S)
+            else:
+                self._fail(self._last_error or self._none_error(), now)
             return
         self._replica = replica
         self.attempts += 1

@@ -10,6 +10,10 @@ from ..transport import Channel
 from ..values import Endpoint
 from .means import Means
 
+# How long after its last replica left a service is waited for (seconds): a restart takes one or
+# two, and after ten there is none to wait for.
+_GAP_S = 10.0
+
 
 class CalledService:
     """See the module.
@@ -21,7 +25,16 @@ class CalledService:
         stats: what is counted of its calls.
     """
 
-    __slots__ = ("_channels", "_open_channel", "budget", "fleet", "name", "stats")
+    __slots__ = (
+        "_channels",
+        "_clock",
+        "_emptied_at",
+        "_open_channel",
+        "budget",
+        "fleet",
+        "name",
+        "stats",
+    )
 
     def __init__(self, name: str, means: Means, open_channel: Callable[[str], Channel]) -> None:
         """Begin without replicas.
@@ -36,15 +49,26 @@ class CalledService:
         ejector = Ejector(means.settings.ejection, means.random)
         self.fleet = Fleet(TwoChoices(means.random), ejector, self._count_health)
         self.budget = RetryBudget(means.settings.budget, means.clock.seconds())
+        self._clock = means.clock
+        self._emptied_at = -_GAP_S
         self._open_channel = open_channel
         self._channels: dict[Replica, Channel] = {}
 
     def update(self, endpoints: Sequence[Endpoint]) -> None:
         """Take discovery's word; ways to replicas that are gone are closed."""
         for replica in self.fleet.update(endpoints):
+            self._emptied_at = self._clock.seconds()
             channel = self._channels.pop(replica, None)
             if channel is not None:
                 channel.close()
+
+    def may_return(self, now: float) -> bool:
+        """Whether replicas were here just now: all of them may be in the middle of a restart.
+
+        Args:
+            now: monotonic seconds.
+        """
+        return now - self._emptied_at < _GAP_S
 
     def channel(self, replica: Replica) -> Channel:
         """The way to a replica, opened at its first use.

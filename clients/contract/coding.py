@@ -14,6 +14,7 @@ import msgspec
 
 from .call import Answer, Call, Request
 from .flat import is_list
+from .strict import holds_record, strict
 
 _encode_json = msgspec.json.Encoder().encode
 
@@ -87,7 +88,7 @@ def _pairs(message: msgspec.Struct, names: tuple[str, ...]) -> list[tuple[str, s
 class RequestDecoder(Generic[Request]):
     """Turns a target's values and a body into a validated message of one call."""
 
-    __slots__ = ("_body", "_lists", "_path", "_path_fields", "_query_fields", "_request")
+    __slots__ = ("_body", "_check", "_lists", "_path", "_path_fields", "_query_fields", "_request")
 
     def __init__(self, call: Call[Any, Request, Any]) -> None:
         """Prepare for a call."""
@@ -99,7 +100,12 @@ class RequestDecoder(Generic[Request]):
             for field in msgspec.structs.fields(call.request)
             if field.name in call.query_fields and is_list(field.type)
         )
-        self._body = msgspec.json.Decoder(body_type(call)) if call.has_body else None
+        body = body_type(call)
+        self._body = msgspec.json.Decoder(body) if call.has_body else None
+        # Read twice where records lie within: strictly to check them, and then as what the handler
+        # expects, for a strict twin is not equal to its record.
+        nested = any(holds_record(field.type) for field in msgspec.structs.fields(body))
+        self._check = msgspec.json.Decoder(strict(body)) if nested else None
         self._path = _part(call.request, f"{call.request.__name__}Path", call.path.fields)
 
     def decode(self, values: list[str], query: bytes, body: bytes) -> Request:
@@ -133,7 +139,10 @@ class RequestDecoder(Generic[Request]):
             # Path values are texts; the request's own types say what they must become.
             typed = msgspec.convert(fields, self._path, strict=False)
             fields = {name: getattr(typed, name) for name in self._path_fields}
-        received = self._body.decode(body or b"{}")
+        body = body or b"{}"
+        if self._check is not None:
+            self._check.decode(body)
+        received = self._body.decode(body)
         for name in received.__struct_fields__:
             fields[name] = getattr(received, name)
         try:

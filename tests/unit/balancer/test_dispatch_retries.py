@@ -217,9 +217,32 @@ def test_replicas_that_come_and_go_are_followed() -> None:
     assert one.attempts == taken
     assert [channel.closed for channel in world.channels] == [True, False]
     world.announce("users", [])
-    assert world.call().kind == "no-replicas"
+    last = world.call()
     world.settle()
+    assert last.kind == "no-replicas"
     assert world.kinds == {"answered": 20, "no-replicas": 2}
+
+
+@pytest.mark.parametrize("retryable", [True, False])
+def test_calls_wait_while_all_replicas_are_replaced_at_once(retryable: bool) -> None:
+    world = World()
+    world.add("users", 2)
+    world.load(100, 0.1, retryable=retryable)
+    world.announce("users", [])
+    world.load(100, 0.5, retryable=retryable, deadline_s=2.0)
+    world.announce("users", world.add("users", 2))
+    world.load(100, 0.1, retryable=retryable)
+    world.settle()
+    assert world.kinds == {"answered": 70}
+
+
+def test_a_service_that_is_gone_for_long_is_not_waited_for() -> None:
+    world = World()
+    world.add("users")
+    world.load(100, 0.1)
+    world.announce("users", [])
+    world.clock.advance(10.0)
+    assert world.call().kind == "no-replicas"
 
 
 def test_a_replica_that_leaves_may_still_answer_what_it_has() -> None:

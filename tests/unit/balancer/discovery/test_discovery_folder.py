@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import fcntl
+import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -390,3 +392,28 @@ def test_ending_a_watch_twice_ends_nobody_elses(folder: Path) -> None:
     assert heard == [0, 1]
     lease.withdraw()
     registry.close()
+
+
+def test_a_living_replica_whose_entry_was_deleted_enters_itself_again(
+    watcher: Watcher, folder: Path
+) -> None:
+    watcher.watch()
+    clock = Clock()
+    lease = FolderRegistry(folder, clock).announce(endpoint("users-1"))
+    assert watcher.look() == ["users-1"]
+    shutil.rmtree(folder)
+    assert watcher.look() == ["users-1"], "its lock is still held"
+    clock.advance(1.0)
+    assert watcher.look() == ["users-1"]
+    assert len(list(folder.rglob("*.json"))) == 1
+    lease.withdraw()
+    assert watcher.look() == []
+    assert clock.getDelayedCalls() == []
+
+
+def test_what_is_no_file_is_passed_over(watcher: Watcher, folder: Path) -> None:
+    (folder / "users").mkdir(parents=True)
+    os.mkfifo(folder / "users" / "users-1.1.json")
+    watcher.watch()
+    assert watcher.look() == []
+    FolderRegistry(folder, Clock()).announce(endpoint("users-1")).withdraw()

@@ -1,0 +1,127 @@
+"""A replica's own entry in a folder: a file under a lock, for as long as the replica lives.
+
+The kernel drops the lock with the process. The file is looked after as well: where somebody deleted
+it (with its folder, say) the living replica enters itself again, for nobody would ever find it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+from twisted.logger import Logger
+
+from ..clock import Clock
+from ..errors import RegistryError
+from ..values import Endpoint
+
+# How often a lease looks whether its file is still there (seconds): losing one is an accident.
+KEEP_S = 1.0
+
+_log = Logger()
+
+
+def is_dead(descriptor: int) -> bool:
+    """Whether nobody holds a file's lock; a shared one is taken and given back to find out."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    fcntl.flock(descriptor, fcntl.LOCK_UN)
+    return True
+
+
+class FolderLease:
+    """See the module."""
+
+    def __init__(self, folder: Path, endpoint: Endpoint, clock: Clock) -> None:
+        """Enter a replica.
+
+        Args:
+            folder: the service's.
+            endpoint: what to tell of it.
+            clock: when to look after the file.
+
+        Raises:
+            RegistryError: a living replica has the name, or the folder cannot be written.
+        """
+        self._folder = folder
+        self._endpoint = endpoint
+        self._clock = clock
+        try:
+            self._check_name()
+            self._path, self._descriptor = self._enter()
+        except OSError as error:
+            raise RegistryError(
+                f"the registry folder {folder} cannot be written ({error.strerror}); "
+                "give another with [registry] url"
+            ) from None
+        self._held = True
+        self._looking = clock.callLater(KEEP_S, self._look)
+
+    def withdraw(self) -> None:
+        """Leave; harmless the second time."""
+        if not self._held:
+            return
+        self._held = False
+        self._looking.cancel()
+        # First the name, while the lock still keeps others from taking it for a dead one's. Where
+        # it cannot be removed, a file without a lock counts as a dead replica's all the same.
+        with suppress(OSError):
+            self._path.unlink()
+        os.close(self._descriptor)
+
+    def _check_name(self) -> None:
+        replica = self._endpoint.replica
+        for path in self._folder.glob(f"{replica}.*.json"):
+            if path.stem.rpartition(".")[0] != replica or not path.is_file():
+                continue
+            try:
+                descriptor = os.open(path, os.O_RDONLY)
+            except FileNotFoundError:
+                continue
+            try:
+                if not is_dead(descriptor):
+                    raise RegistryError(
+                        f"a living replica is already announced as {replica}; "
+                        "give this one another name with --name"
+                    )
+            finally:
+                os.close(descriptor)
+
+    def _enter(self) -> tuple[Path, int]:
+        """Make the file; it gets its name only when it is whole and locked."""
+        # No replica ever takes over a dead one's file name, so whoever clears a dead file away
+        # cannot hit a living one. (Process numbers would not do: in containers all have one.)
+        path = self._folder / f"{self._endpoint.replica}.{secrets.token_hex(4)}.json"
+        draft = self._folder / f".{path.name}"
+        self._folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o644)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            os.write(descriptor, msgspec.json.encode(self._endpoint))
+            draft.rename(path)
+        except OSError:
+            os.close(descriptor)
+            draft.unlink(missing_ok=True)
+            raise
+        return path, descriptor
+
+    def _look(self) -> None:
+        self._looking = self._clock.callLater(KEEP_S, self._look)
+        if self._path.exists():
+            return
+        try:
+            path, descriptor = self._enter()
+        except OSError:
+            return  # again at the next look
+        _log.warn(
+            "the entry of {replica} in the registry was deleted; it is entered again",
+            replica=self._endpoint.replica,
+        )
+        os.close(self._descriptor)
+        self._path, self._descriptor = path, descriptor
