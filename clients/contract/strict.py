@@ -25,12 +25,13 @@ def strict(kind: Any) -> Any:
     """
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         return _twin(kind)
-    origin, inner = get_origin(kind), get_args(kind)
+    origin: Any = get_origin(kind)
+    inner = get_args(kind)
     if origin is Annotated:
         return Annotated[(strict(inner[0]), *inner[1:])]
     if origin in (Union, types.UnionType):
         return Union[tuple(strict(part) for part in inner)]  # noqa: UP007 - made at run time
-    if not isinstance(origin, type):
+    if origin is None or not hasattr(origin, "__class_getitem__"):
         return kind
     made = tuple(part if part is Ellipsis else strict(part) for part in inner)
     return kind if made == inner else origin[made]
@@ -54,8 +55,8 @@ def _twin(record: type[msgspec.Struct]) -> type[msgspec.Struct]:
             namespace[field.name] = msgspec.field(default_factory=field.default_factory)
         elif field.default is not msgspec.NODEFAULT:
             namespace[field.name] = field.default
-    kind = type(record)
-    twin: type[msgspec.Struct] = kind(
+    metaclass: Any = type(record)
+    twin: type[msgspec.Struct] = metaclass(
         record.__name__, (record,), namespace, forbid_unknown_fields=True, kw_only=True
     )
     return twin

@@ -90,7 +90,6 @@ def send(
         insert,
         answer=Sent,
         subject=lambda sent: sent.greeting.id,
-        status=201,
         now=now,
     )
 
@@ -210,6 +209,5 @@ def cancel(connection: sa.Connection, greeting_id: str, key: Key | None, now: da
         update,
         answer=Greeting,
         subject=lambda greeting: greeting.id,
-        status=200,
         now=now,
     )

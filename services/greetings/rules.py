@@ -6,33 +6,21 @@ its value, which is personal.
 
 from __future__ import annotations
 
-import unicodedata
 from datetime import datetime
 from typing import Literal
 
-from email_validator import EmailNotValidError, validate_email
 from msgspec.structs import replace
 
 from clients.greetings import Card, Recipient, SendGreeting
 from clients.products import Product
 
 from ..kit import Problem
+from ..kit.values import clean_email, clean_name, clean_text, invalid
 from .stored import StoredCard
 
 State = Literal["scheduled", "sent", "cancelled"]
 
-_LONGEST_NAME = 200
 _LONGEST_MESSAGE = 2000
-
-
-def invalid(field: str, why: str) -> Problem:
-    """The refusal of a field's value.
-
-    Args:
-        field: the request's field.
-        why: what it must be, without the value.
-    """
-    return Problem(422, "invalid", detail=f"{field} {why}", field=field)
 
 
 def clean(request: SendGreeting, now: datetime) -> SendGreeting:
@@ -45,8 +33,8 @@ def clean(request: SendGreeting, now: datetime) -> SendGreeting:
         raise invalid("deliver_at", "is in the past; leave it out to send at once.")
     cleaned = [
         Recipient(
-            name=_clean_line(recipient.name, f"recipients[{index}].name"),
-            email=_clean_email(recipient.email, f"recipients[{index}].email"),
+            name=clean_name(recipient.name, field=f"recipients[{index}].name"),
+            email=clean_email(recipient.email, field=f"recipients[{index}].email"),
         )
         for index, recipient in enumerate(request.recipients)
     ]
@@ -57,37 +45,10 @@ def clean(request: SendGreeting, now: datetime) -> SendGreeting:
     return replace(request, recipients=cleaned, message=_clean_message(request.message))
 
 
-def _clean_line(name: str, field: str) -> str:
-    name = " ".join(unicodedata.normalize("NFC", name).split())
-    if not name:
-        raise invalid(field, "is blank.")
-    if any(unicodedata.category(letter) == "Cc" for letter in name):
-        raise invalid(field, "has control characters in it.")
-    # Composing can lengthen a few rare letters, and callers hold answers to the contract's limit.
-    if len(name) > _LONGEST_NAME:
-        raise invalid(field, f"is longer than {_LONGEST_NAME} letters.")
-    return name
-
-
-def _clean_email(email: str, field: str) -> str:
-    try:
-        return validate_email(
-            email, check_deliverability=False, strict=True, allow_smtputf8=False
-        ).normalized
-    except EmailNotValidError:
-        # The library's own words quote the address.
-        raise invalid(field, "is not an e-mail address; write it as name@example.com.") from None
-
-
 def _clean_message(message: str) -> str:
-    message = unicodedata.normalize("NFC", message.replace("\r\n", "\n")).strip()
-    if not message:
-        raise invalid("message", "is blank.")
-    if any(unicodedata.category(letter) == "Cc" and letter not in "\n\t" for letter in message):
-        raise invalid("message", "has control characters in it.")
-    if len(message) > _LONGEST_MESSAGE:
-        raise invalid("message", f"is longer than {_LONGEST_MESSAGE} letters.")
-    return message
+    return clean_text(
+        message.replace("\r\n", "\n"), field="message", longest=_LONGEST_MESSAGE, controls="\n\t"
+    )
 
 
 def check_product(product: Product, site: str) -> None:

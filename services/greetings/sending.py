@@ -9,7 +9,8 @@ from clients.greetings import SendGreeting
 from clients.products import Product, Products
 from clients.users import User, Users
 
-from .rules import check_product, invalid
+from ..kit.values import invalid
+from .rules import check_product
 
 
 async def _sender(users: Users, user_id: str) -> User:

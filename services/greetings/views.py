@@ -34,11 +34,6 @@ class ViewCounts:
         """Count one view. Cost: one dict entry a greeting that was opened since the last flush."""
         self._views[greeting_id] += 1
 
-    @property
-    def pending(self) -> int:
-        """How many views wait to be stored."""
-        return self._views.total()
-
     async def flush(self) -> None:
         """Store what was counted. When that fails the views stay and go with the next flush."""
         if not self._views:

@@ -4,7 +4,11 @@ A service needs `Service`, and where it has state or errors of its own `Kit`, `C
 `Problem`.
 """
 
-from clients import check_package
+from .packages import check_clients
+
+check_clients()
+
+from clients import check_package  # noqa: E402 - only once the check has passed
 
 check_package("balancer")
 

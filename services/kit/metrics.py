@@ -68,7 +68,7 @@ class ReplicaCollector:
             refused.add_metric([str(status)], count)
         yield refused
         in_flight = serving.meter.in_flight
-        yield GaugeMetricFamily("mesh_requests_in_flight", "Begun, not answered.", in_flight)
+        yield GaugeMetricFamily("mesh_requests_in_flight", "Begun, not ended.", in_flight)
         yield GaugeMetricFamily("mesh_connections", "Open connections.", self._server.connections)
         leaving = int(serving.draining)
         yield GaugeMetricFamily("mesh_draining", "1 while the replica is leaving.", leaving)

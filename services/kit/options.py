@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 
 from twisted.python import usage
@@ -10,7 +11,8 @@ from balancer import ConfigError, ConfigFile, read_config
 
 from .settings import LogSettings, check_config
 
-_LISTEN = re.compile(r"tcp:(\d{1,5})(?::interface=([^:]+|\[[0-9a-fA-F:]+\]))?").fullmatch
+_LISTEN = re.compile(r"tcp:([0-9]{1,5})(?::interface=([^:]+|\[[0-9a-fA-F:]+\]))?").fullmatch
+_HOST = re.compile(r"[A-Za-z0-9_.-]+").fullmatch
 
 
 def parse_listen(text: str) -> tuple[str, int]:
@@ -28,6 +30,46 @@ def parse_listen(text: str) -> tuple[str, int]:
             f"{text!r} is not tcp:PORT:interface=HOST, such as tcp:8001:interface=127.0.0.1"
         )
     return (found[2] or "127.0.0.1").strip("[]"), int(found[1])
+
+
+def parse_advertise(text: str) -> str:
+    """Read the host to announce.
+
+    Returns:
+        The host; an IPv6 address in brackets.
+
+    Raises:
+        usage.UsageError: it has a port or is none.
+    """
+    bare = text.strip("[]")
+    try:
+        host = f"[{ipaddress.IPv6Address(bare)}]"
+    except ValueError:
+        host = text if _HOST(text) else ""
+    if not host or every_interface(bare):
+        raise usage.UsageError(
+            f"--advertise {text!r} is not a host that callers reach, without a port, such as "
+            "10.0.0.7, fd00::7 or users-1.mesh"
+        )
+    return host
+
+
+def every_interface(host: str) -> bool:
+    """Whether a host to listen on stands for all of this machine's."""
+    try:
+        return ipaddress.ip_address(host).is_unspecified
+    except ValueError:
+        return False
+
+
+def announced(listened: str, advertised: str | None) -> str:
+    """The address to announce.
+
+    Args:
+        listened: where the port is, "host:port".
+        advertised: the host that callers reach instead of that one.
+    """
+    return f"{advertised}:{listened.rpartition(':')[2]}" if advertised else listened
 
 
 class Options(usage.Options):
@@ -61,10 +103,13 @@ class Options(usage.Options):
         """Check everything that can be checked before anything runs."""
         self["listen"] = parse_listen(self["listen"])
         self["admin"] = parse_listen(self["admin"])
-        if self["listen"][0] in ("0.0.0.0", "::") and not self["advertise"]:  # noqa: S104
-            raise usage.UsageError(
-                "--listen on every interface needs --advertise HOST: the host that callers reach"
-            )
+        if self["advertise"]:
+            self["advertise"] = parse_advertise(self["advertise"])
+        for option in ("listen", "admin"):
+            if every_interface(self[option][0]) and not self["advertise"]:
+                raise usage.UsageError(
+                    f"--{option} on every interface needs --advertise HOST: the host to announce"
+                )
         try:
             self.file = file = read_config(self["config"])
             check_config(file)

@@ -17,7 +17,7 @@ from importlib import import_module
 from typing import Any
 
 from twisted.application import service as twisted_service
-from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
 from twisted.internet.error import CannotListenError
 from twisted.internet.task import deferLater
 from twisted.logger import ILogObserver, Logger
@@ -30,9 +30,9 @@ from clients.contract import openapi
 
 from .admin import admin_site
 from .apipage import add_api_pages
-from .logs import JsonLog
+from .logs import JsonLog, TextLog
 from .metrics import Exposition, ReplicaCollector
-from .options import Options
+from .options import Options, announced, every_interface
 from .runtime import Kit
 from .server import Server, ServerSettings, Site
 from .service import Service
@@ -60,6 +60,7 @@ class Replica(twisted_service.Service):
         self._settings = options.file.section("server", ServerSettings)
         self.endpoint_name = options["name"] or f"{service.contract.service}-{os.getpid()}"
         self._mesh = Mesh(options.file, caller=self.endpoint_name, reactor=reactor)
+        self._starting: Deferred[None] | None = None
         self._opened: AbstractAsyncContextManager[Any] | None = None
         self._server: Server | None = None
         self._admin: Server | None = None
@@ -68,9 +69,13 @@ class Replica(twisted_service.Service):
         self._failed = False
 
     def setServiceParent(self, parent: Any) -> None:
-        """Give the application our log, if it is to be JSON, before twistd starts its own."""
-        if self._options["log"] == "json" and hasattr(parent, "setComponent"):
-            parent.setComponent(ILogObserver, JsonLog(sys.stdout, replica=self.endpoint_name))
+        """Give the application our log before twistd starts its own."""
+        if hasattr(parent, "setComponent"):
+            if self._options["log"] == "json":
+                log: Any = JsonLog(sys.stdout, replica=self.endpoint_name)
+            else:
+                log = TextLog(sys.stdout)
+            parent.setComponent(ILogObserver, log)
         super().setServiceParent(parent)
 
     def startService(self) -> None:
@@ -85,7 +90,7 @@ class Replica(twisted_service.Service):
             signal.signal(number, lambda *_: self._reactor.callFromThread(self.leave))
         if self._options["until-eof"]:
             self._watch_input()
-        ensureDeferred(self._start()).addErrback(self._cannot_start)
+        self._starting = ensureDeferred(self._start()).addErrback(self._cannot_start)
 
     def _watch_input(self) -> None:
         from twisted.internet import stdio  # noqa: PLC0415 - it imports the reactor
@@ -116,6 +121,8 @@ class Replica(twisted_service.Service):
             opened = self._service.opens(kit)
             state = await opened.__aenter__()
             self._opened = opened
+        if self._state != "starting":
+            return  # it was told to leave meanwhile
         site = Site()
         for call, route in self._service.routes(state):
             site.add(call.method, call.path, route)
@@ -123,11 +130,14 @@ class Replica(twisted_service.Service):
         self._server = self._make_server(site)
         exposition = Exposition(ReplicaCollector(self._server, self._mesh))
         self._admin = self._make_server(admin_site(exposition, lambda: self._state, self.leave))
-        admin = self._admin.listen(self._reactor, *self._options["admin"])
-        address = self._server.listen(self._reactor, *self._options["listen"])
-        advertised = self._options["advertise"]
-        if advertised:
-            address = f"{advertised}:{address.rpartition(':')[2]}"
+        options = self._options
+        admin = self._admin.listen(self._reactor, *options["admin"])
+        address = announced(
+            self._server.listen(self._reactor, *options["listen"]), options["advertise"]
+        )
+        if every_interface(options["admin"][0]):
+            # One that listens on loopback or a network of its own is reached there and only there.
+            admin = announced(admin, options["advertise"])
         endpoint = Endpoint(
             service=contract.service,
             replica=self.endpoint_name,
@@ -137,8 +147,6 @@ class Replica(twisted_service.Service):
             version=self._options["release"],
             started=_wall().timestamp(),
         )
-        if self._state != "starting":
-            return  # it was told to leave meanwhile
         self._lease = self._mesh.registry.announce(endpoint)
         self._state = "ready"
         _log.info(
@@ -153,6 +161,8 @@ class Replica(twisted_service.Service):
         return Server(site, self._settings, clock=self._clock, wall=_wall)
 
     def _cannot_start(self, failure: Any) -> None:
+        if self._state == "draining" and failure.check(CancelledError):
+            return  # it was told to leave meanwhile
         if failure.check(MeshError, CannotListenError):
             _log.critical("cannot start: {why}", why=failure.getErrorMessage())
         else:
@@ -182,6 +192,11 @@ class Replica(twisted_service.Service):
     async def _stop(self) -> None:
         settings = self._settings
         began = self._clock.seconds()
+        if self._starting is not None:
+            # A start that waits for something, such as another replica's migration, gives up; what
+            # it has opened by then is left below, or by its own hand.
+            self._starting.cancel()
+            await self._starting
         if self._lease is not None:
             self._lease.withdraw()
             _log.info("{replica} left the registry and drains", replica=self.endpoint_name)

@@ -50,12 +50,13 @@ class Repeated:
         return self._running
 
     def stop(self) -> Deferred[None]:
-        """Run no more.
+        """Run no more; harmless the second time.
 
         Returns:
             Fires when the run that may be under way has ended.
         """
-        self._loop.stop()
+        if self._loop.running:
+            self._loop.stop()
         ended: Deferred[None] = Deferred()
         if self._running is None:
             ended.callback(None)

@@ -9,6 +9,7 @@ from typing import Any, Generic, Protocol, TypeVar, cast, overload
 
 import msgspec
 
+from balancer import ConfigError
 from clients.contract import Call, Contract, Message, RequestDecoder
 
 from .answer import Answer, answer_head
@@ -99,11 +100,11 @@ class Service(Generic[State]):
             state: what the handlers share.
 
         Raises:
-            ValueError: a call has no handler.
+            ConfigError: a call has no handler.
         """
         missing = self.contract.calls.keys() - self._handlers.keys()
         if missing:
-            raise ValueError(
+            raise ConfigError(
                 f"{self.contract.service}: no handler answers {', '.join(sorted(missing))}; "
                 "add one with @service.answers(...)"
             )
@@ -130,6 +131,7 @@ class CallRoute(Generic[State]):
         self._status = call.status
         self._head = answer_head(call.status, "application/json")
         self._decode = RequestDecoder(call).decode
+        self._answer = call.answer
         self._handler = handler
         self._takes_context = takes_context
         self._state = state
@@ -162,5 +164,11 @@ class CallRoute(Generic[State]):
         return self._handler(message)
 
     def finish(self, result: Any) -> Answer:
-        """Encode the handler's answer."""
+        """Encode the handler's answer.
+
+        Raises:
+            TypeError: the handler returned something else than its call declares.
+        """
+        if not isinstance(result, self._answer):
+            raise TypeError(f"{self.name} returned {type(result).__qualname__}")
         return Answer(self._status, self._head, _encode(result))

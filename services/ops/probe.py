@@ -9,8 +9,8 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
 
-from balancer import CallError, ConfigError, Endpoint, Reply
-from balancer.transport import Clock, Pool, PoolSettings, Sweep
+from balancer import CallError, Clock, ConfigError, Endpoint, Reply
+from balancer.transport import Pool, PoolSettings, Sweep
 from balancer.wire import WireLimits
 
 READY = "ready"

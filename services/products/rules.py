@@ -8,9 +8,10 @@ from msgspec.structs import replace
 
 from clients.products import PublishProduct
 
-from ..kit import Problem
+from ..kit.values import clean_text
 
-_LONGEST = {"title": 200, "description": 2000}
+_LONGEST_TITLE = 200
+_LONGEST_DESCRIPTION = 2000
 
 
 def fold(text: str) -> str:
@@ -42,22 +43,12 @@ def clean(request: PublishProduct) -> PublishProduct:
     """
     return replace(
         request,
-        title=_clean_text(request.title, "title"),
-        description=_clean_text(request.description, "description"),
+        title=clean_text(request.title, field="title", longest=_LONGEST_TITLE, controls="\n"),
+        description=clean_text(
+            request.description,
+            field="description",
+            longest=_LONGEST_DESCRIPTION,
+            controls="\n",
+        ),
         sites=sorted(set(request.sites)),
     )
-
-
-def _clean_text(text: str, field: str) -> str:
-    text = unicodedata.normalize("NFC", text).strip()
-    why = None
-    if not text:
-        why = "is blank"
-    elif any(unicodedata.category(letter) == "Cc" and letter != "\n" for letter in text):
-        why = "has control characters in it"
-    elif len(text) > _LONGEST[field]:
-        # Composing can lengthen a few rare letters.
-        why = f"is longer than {_LONGEST[field]} letters"
-    if why:
-        raise Problem(422, "invalid", detail=f"{field} {why}.", field=field)
-    return text

@@ -75,7 +75,6 @@ def add(connection: sa.Connection, request: AddContact, key: Key | None, now: da
         insert,
         answer=Contact,
         subject=lambda contact: contact.id,
-        status=201,
         now=now,
     )
 

@@ -78,7 +78,6 @@ def create(connection: sa.Connection, request: CreateUser, key: Key | None, now:
         insert,
         answer=User,
         subject=lambda user: user.id,
-        status=201,
         now=now,
     )
 

@@ -6,65 +6,20 @@ with its value: a problem's detail is logged by callers, and the value is person
 
 from __future__ import annotations
 
-import unicodedata
 from datetime import date
 
 import phonenumbers
-from email_validator import EmailNotValidError, validate_email
 from phonenumbers import NumberParseException, PhoneNumberFormat
 
-from ..kit import Problem
+from ..kit.values import invalid
 
 # Nobody alive is older; an earlier year is a slip such as 1089.
 _EARLIEST_BIRTHDAY = date(1900, 1, 1)
-_LONGEST_NAME = 200
-
-
-def invalid(field: str, why: str) -> Problem:
-    """The refusal of a field's value.
-
-    Args:
-        field: the request's field.
-        why: what it must be, without the value.
-    """
-    return Problem(422, "invalid", detail=f"{field} {why}", field=field)
-
-
-def clean_name(name: str, *, field: str = "name") -> str:
-    """Bring a name to one spelling: composed letters, single spaces.
-
-    Raises:
-        Problem: 422 invalid: it is blank, or has control characters.
-    """
-    name = " ".join(unicodedata.normalize("NFC", name).split())
-    if not name:
-        raise invalid(field, "is blank.")
-    if any(unicodedata.category(letter) == "Cc" for letter in name):
-        raise invalid(field, "has control characters in it.")
-    # Composing can lengthen a few rare letters, and callers hold answers to the contract's limit.
-    if len(name) > _LONGEST_NAME:
-        raise invalid(field, f"is longer than {_LONGEST_NAME} letters.")
-    return name
 
 
 def name_key(name: str) -> str:
     """What names are sorted by: without letter case."""
     return name.casefold()
-
-
-def clean_email(email: str, *, field: str = "email") -> str:
-    """Bring an e-mail address to the form in which it is kept and shown.
-
-    Raises:
-        Problem: 422 invalid: no such address can exist.
-    """
-    try:
-        return validate_email(
-            email, check_deliverability=False, strict=True, allow_smtputf8=False
-        ).normalized
-    except EmailNotValidError:
-        # The library's own words quote the address.
-        raise invalid(field, "is not an e-mail address; write it as name@example.com.") from None
 
 
 def email_key(email: str) -> str:

@@ -27,6 +27,7 @@ from clients.users import (
 
 from ..kit import Context, Kit, Service
 from ..kit.storage import Storage, open_records, request_key
+from ..kit.values import clean_email, clean_name
 from . import address_book, rows, rules
 from .samples import load_samples
 from .tables import keys, metadata
@@ -68,8 +69,8 @@ async def create(request: CreateUser, context: Context[Directory]) -> User:
     key = request_key("users.create", context.idempotency_key, request)
     clean = replace(
         request,
-        name=rules.clean_name(request.name),
-        email=rules.clean_email(request.email),
+        name=clean_name(request.name),
+        email=clean_email(request.email),
         phone=rules.clean_phone(request.phone),
     )
     state = context.state
@@ -85,7 +86,7 @@ async def fetch(request: FetchUser, context: Context[Directory]) -> User:
 @service.answers(Users.find)
 async def find(request: FindUser, context: Context[Directory]) -> User:
     """Look a user up by e-mail address."""
-    email = rules.clean_email(request.email)
+    email = clean_email(request.email)
     return await context.state.storage.read(rows.find, email)
 
 
@@ -94,8 +95,8 @@ async def update(request: UpdateUser, context: Context[Directory]) -> User:
     """Replace a user's details."""
     clean = replace(
         request,
-        name=rules.clean_name(request.name),
-        email=rules.clean_email(request.email),
+        name=clean_name(request.name),
+        email=clean_email(request.email),
         phone=rules.clean_phone(request.phone),
     )
     return await context.state.storage.write(rows.update, clean)
@@ -117,8 +118,8 @@ async def add_contact(request: AddContact, context: Context[Directory]) -> Conta
     now = state.wall()
     clean = replace(
         request,
-        name=rules.clean_name(request.name),
-        email=rules.clean_email(request.email),
+        name=clean_name(request.name),
+        email=clean_email(request.email),
         phone=rules.clean_phone(request.phone),
         birthday=rules.check_birthday(request.birthday, now.date()),
     )

@@ -114,7 +114,26 @@ def test_one_that_takes_too_long_to_leave_is_killed(tmp_path: Path) -> None:
         assert all(map(gone, pids))
 
 
+GHOST = """
+from clients.contract import Contract
+
+
+class Ghost(Contract, name="ghost"):
+    pass
+"""
+
+
+def test_a_contract_that_cannot_be_imported_is_told_before_anything_starts(tmp_path: Path) -> None:
+    (tmp_path / "mesh.toml").write_text('[services.ghost]\ncontract = "ghost:Ghost"\n')
+    done = txmesh(tmp_path, "up", "--config", "mesh.toml", "ghost")
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert "contract 'ghost:Ghost' cannot be imported" in done.stderr
+    assert not (tmp_path / ".mesh" / "logs").exists()
+
+
 def test_a_replica_that_cannot_start_is_told_with_the_end_of_its_log(tmp_path: Path) -> None:
+    (tmp_path / "ghost.py").write_text(GHOST)
     (tmp_path / "mesh.toml").write_text('[services.ghost]\ncontract = "ghost:Ghost"\n')
     done = txmesh(tmp_path, "up", "--config", "mesh.toml", "ghost")
     assert done.returncode == 1

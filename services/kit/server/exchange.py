@@ -48,6 +48,7 @@ class Exchange:
     __slots__ = (
         "_arrived",
         "_asker",
+        "_began",
         "_context",
         "_coroutine",
         "_ended",
@@ -83,6 +84,7 @@ class Exchange:
     def begin(self) -> None:
         """Answer the whole request now, or begin to; the asker is told either way."""
         serving = self._serving
+        self._began = now = serving.seconds()
         serving.meter.in_flight += 1
         request = self.request
         request.handle = None  # the two need not keep each other: the collector has no work then
@@ -97,7 +99,7 @@ class Exchange:
         if route is None:
             self._refuse_unrouted()
             return
-        if serving.seconds() >= deadline:
+        if now >= deadline:
             self._refuse(
                 Problem(
                     504,
@@ -128,9 +130,9 @@ class Exchange:
 
     def expired(self, now: float) -> None:
         """The deadline has come while the handler waits: answer, and have it give up."""
-        self._refuse(
-            Problem(504, "deadline-exceeded", detail="The caller's time ran out; allow more."), b""
-        )
+        problem = Problem(504, "deadline-exceeded", detail="The caller's time ran out; allow more.")
+        # The handler may take its time to give up, and weighs on the replica until it has.
+        self._end(problem_answer(problem), leaves=0)
         if self._waiting is not None:
             self._waiting.cancel()
 
@@ -162,6 +164,7 @@ class Exchange:
 
     def _returned(self, result: Any) -> None:
         if self._ended:
+            self._serving.meter.in_flight -= 1
             return
         route = self._route
         assert route is not None
@@ -174,6 +177,7 @@ class Exchange:
 
     def _failed(self, error: BaseException) -> None:
         if self._ended:
+            self._serving.meter.in_flight -= 1
             return
         problem = problem_of(error) if isinstance(error, Exception) else None
         if problem is not None:
@@ -193,14 +197,16 @@ class Exchange:
     def _refuse(self, problem: Problem, extra: bytes) -> None:
         self._end(problem_answer(problem, extra))
 
-    def _end(self, answer: Answer) -> None:
+    def _end(self, answer: Answer, leaves: int = 1) -> None:
+        """Give the answer and count it; ``leaves`` is 0 while the handler runs on."""
         self._ended = True
         serving = self._serving
         if self.due:
             serving.sweep.remove(self)
         now = serving.seconds()
-        latency_s = now - self._arrived
-        serving.meter.ended(latency_s)
+        # From the whole request: how long its body was on its way says nothing of this replica.
+        latency_s = now - self._began
+        serving.meter.ended(latency_s, leaves)
         stats: RouteStats = self._route.stats if self._route is not None else serving.unrouted
         stats.statuses[answer.status] = stats.statuses.get(answer.status, 0) + 1
         stats.latency_s.add(latency_s)
@@ -216,7 +222,8 @@ class Exchange:
             Problem(
                 404,
                 "no-such-path",
-                detail="Nothing is served at this path; /openapi.json lists all.",
+                detail="Nothing is served at this path; a service port lists its own at "
+                "/openapi.json.",
             ),
             b"",
         )

@@ -16,7 +16,8 @@ class LoadMeter:
     """Counts requests in flight and learns latencies by load.
 
     Attributes:
-        in_flight: requests begun and not answered.
+        in_flight: requests begun whose work has not ended; it can outlast the answer when a
+            deadline came first.
         draining: whether to say that the replica is leaving.
     """
 
@@ -34,10 +35,15 @@ class LoadMeter:
         # Index b: the mean latency (seconds) of requests among 2**(b-1)..2**b - 1 in flight.
         self._by_load = [0.0] * 32
 
-    def ended(self, latency_s: float) -> None:
-        """Take note of an answered request."""
+    def ended(self, latency_s: float, leaves: int = 1) -> None:
+        """Take note of an answered request.
+
+        Args:
+            latency_s: from the whole request to its answer.
+            leaves: 0 when its handler runs on; whoever sees it end takes it from `in_flight`.
+        """
         index = self.in_flight.bit_length()
-        self.in_flight -= 1
+        self.in_flight -= leaves
         known = self._by_load[index]
         self._by_load[index] = known + (latency_s - known) * _NEWEST if known else latency_s
 

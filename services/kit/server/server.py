@@ -96,10 +96,10 @@ class Server(ServerFactory):
         """Finish what is here: each connection ends after its next answer, or when it lay idle.
 
         Args:
-            wait_s: when to give up and cut what is left.
+            wait_s: when to give up and cut what is left, in seconds; 0 cuts at once.
 
         Returns:
-            Fires when no connection is left; with False when some had to be cut.
+            Fires when no connection is left and no handler runs; with False when it gave up.
         """
         serving = self.serving
         serving.begin_drain()
@@ -117,10 +117,13 @@ class Server(ServerFactory):
             if not self._connections and not serving.meter.in_flight:
                 done.callback(True)
             elif now >= until:
-                _log.warn(
-                    "the drain's time is over: {count} connections are cut",
-                    count=len(self._connections),
-                )
+                if wait_s > 0:  # whoever has no patience is not surprised
+                    _log.warn(
+                        "the drain's time is over: {count} connections are cut, {requests} "
+                        "requests are left to themselves",
+                        count=len(self._connections),
+                        requests=serving.meter.in_flight,
+                    )
                 for connection in list(self._connections):
                     connection.abort()
                 done.callback(False)

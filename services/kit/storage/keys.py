@@ -67,7 +67,6 @@ def keys_table(metadata: sa.MetaData) -> sa.Table:
         sa.Column("scope", sa.Text, primary_key=True),
         sa.Column("key", sa.Text, primary_key=True),
         sa.Column("fingerprint", sa.Text, nullable=False),
-        sa.Column("status", sa.Integer, nullable=False),
         # Null when what it tells of was erased.
         sa.Column("answer", sa.LargeBinary),
         sa.Column("subject", sa.Text, nullable=False),
@@ -118,7 +117,6 @@ def once(
     *,
     answer: type[T],
     subject: Callable[[T], str],
-    status: int,
     now: datetime,
 ) -> T:
     """Have an effect unless the key had it before, and keep the answer with it.
@@ -133,7 +131,6 @@ def once(
         effect: does it, on the same connection, and makes the answer.
         answer: the answer's type.
         subject: the id of what an answer tells of, by which it can be forgotten.
-        status: the HTTP status of the answer.
         now: the time that the key's age counts from.
 
     Returns:
@@ -153,7 +150,6 @@ def once(
             scope=key.scope,
             key=key.key,
             fingerprint=key.fingerprint,
-            status=status,
             answer=msgspec.json.encode(made),
             subject=subject(made),
             created_at=now,

@@ -36,7 +36,14 @@ class MigrationError(MeshError):
     """The schema cannot be brought up to date; the text says what to do."""
 
 
-def migrate(engine: sa.Engine, path: Path, migrations: str, metadata: sa.MetaData) -> None:
+def migrate(
+    engine: sa.Engine,
+    path: Path,
+    migrations: str,
+    metadata: sa.MetaData,
+    *,
+    given_up: threading.Event | None = None,
+) -> None:
     """Upgrade to the newest revision. Blocks: run it in a thread.
 
     Args:
@@ -44,6 +51,7 @@ def migrate(engine: sa.Engine, path: Path, migrations: str, metadata: sa.MetaDat
         path: the database file; the lock is a file beside it.
         migrations: the package with the `versions` folder, such as "services.users.migrations".
         metadata: the tables that there must be afterwards.
+        given_up: set by whoever waits no more; the wait for another process's migration then ends.
 
     Raises:
         MigrationError: the database is newer than this code, another process holds the lock, or
@@ -51,7 +59,8 @@ def migrate(engine: sa.Engine, path: Path, migrations: str, metadata: sa.MetaDat
     """
     script = ScriptDirectory(str(files(migrations)))
     known = {revision.revision for revision in script.walk_revisions()}
-    with _locked(path.with_name(f"{path.name}.lock")), _one_upgrade, writing(engine) as connection:
+    lock = _locked(path.with_name(f"{path.name}.lock"), given_up or threading.Event())
+    with lock, _one_upgrade, writing(engine) as connection:
         present = MigrationContext.configure(connection).get_current_heads()
         if strange := set(present) - known:
             raise MigrationError(
@@ -77,15 +86,15 @@ def _upgrade(connection: sa.Connection, script: ScriptDirectory) -> None:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def _locked(path: Path, given_up: threading.Event) -> Iterator[None]:
     """Keep other processes out, by a lock that the kernel drops when its holder dies."""
-    pause = threading.Event()
     with path.open("ab") as file:
         for _ in range(int(LOCK_TIMEOUT_S / _LOCK_PAUSE_S)):
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                pause.wait(_LOCK_PAUSE_S)
+                if given_up.wait(_LOCK_PAUSE_S):
+                    raise MigrationError(f"{path}: nobody waits for it any more") from None
             else:
                 break
         else:

@@ -9,6 +9,7 @@ time anyway, and writers that wait for its lock *in* threads would leave none fo
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -20,9 +21,9 @@ from twisted.internet.defer import DeferredLock
 from twisted.internet.interfaces import IReactorFromThreads
 
 from ..problem import Problem
-from .engine import BUSY_TIMEOUT_S, make_engine, reading, storage_folder, writing
+from .engine import BUSY_TIMEOUT_S, make_engine, reading, writing
 from .migrate import migrate
-from .threads import Threads
+from .threads import Threads, stopping
 
 Arguments = ParamSpec("Arguments")
 T = TypeVar("T")
@@ -46,7 +47,7 @@ class Storage:
 
     def __init__(
         self,
-        location: Path | str,
+        path: Path,
         *,
         metadata: sa.MetaData,
         migrations: str,
@@ -59,24 +60,19 @@ class Storage:
         """Prepare; no file is touched before `open`.
 
         Args:
-            location: the file; or a storage URL, whose folder then has ``<name>.sqlite`` in it.
+            path: the file.
             metadata: the tables.
             migrations: the package whose `versions` make these tables.
             seconds: the monotonic clock of the deadlines.
-            name: names the threads, for whoever looks at a stack dump, and the URL's file.
+            name: names the threads, for whoever looks at a stack dump.
             reactor: takes the results back from the threads; the global one by default.
             deadline: the deadline of the call being handled, on that clock; None: there is none.
             threads: how many; see `THREADS`.
-
-        Raises:
-            ConfigError: an URL that is not understood.
         """
-        if isinstance(location, str):
-            location = storage_folder(location) / f"{name}.sqlite"
-        self.path = location
+        self.path = path
         self._metadata = metadata
         self._migrations = migrations
-        self._engine = make_engine(location, connections=threads)
+        self._engine = make_engine(path, connections=threads)
         self._threads = Threads(
             name=f"storage-{name}",
             size=threads,
@@ -98,16 +94,29 @@ class Storage:
         # beside this one, which take its mode.
         self.path.touch(mode=0o600)
         self._threads.start()
+        given_up = threading.Event()
         try:
             await self._threads.run(
-                lambda: migrate(self._engine, self.path, self._migrations, self._metadata)
+                lambda: migrate(
+                    self._engine, self.path, self._migrations, self._metadata, given_up=given_up
+                )
             )
         except BaseException:
+            given_up.set()
             await self.close()
             raise
 
     async def close(self) -> None:
-        """Let the jobs that run come to their end, then close the file and stop the threads."""
+        """Let the jobs that run come to their end, then close the file and stop the threads.
+
+        Writes that wait for their turn are refused.
+        """
+        self._threads.refuse()
+        # All from here: when each refuses at its turn and passes that on, it is inside the one
+        # before, and Python's stack is too small for a long queue.
+        waiting, self._write_turn.waiting = self._write_turn.waiting, []
+        for turn in waiting:
+            turn.errback(stopping())
         await self._threads.stop()
         self._engine.dispose()
 
@@ -162,20 +171,18 @@ class Storage:
             What the job returns.
 
         Raises:
-            Problem: 504 as in `read`; 503 when another replica kept the lock for too long.
+            Problem: 504 as in `read`; 503 when another replica kept the lock for too long, or when
+                the storage is closed before its turn.
         """
+        if self._threads.refuses:
+            raise stopping()
         await self._write_turn.acquire()
-        try:
-            # The turn lasts as long as the thread: a caller that leaves meanwhile does not let the
-            # next writer in, who would wait for the lock in one more thread.
-            result = self._threads.run(
-                lambda: self._transact(writing, job, *args, **kwargs),
-                ended=self._write_turn.release,
-            )
-        except Problem:
-            self._write_turn.release()
-            raise
-        return await result
+        # The turn lasts as long as the thread: a caller that leaves meanwhile does not let the next
+        # writer in, who would wait for the lock in one more thread.
+        return await self._threads.run(
+            lambda: self._transact(writing, job, *args, **kwargs),
+            ended=self._write_turn.release,
+        )
 
     def _transact(
         self,

@@ -21,8 +21,17 @@ from ..problem import Problem
 T = TypeVar("T")
 
 
+def stopping() -> Problem:
+    """The refusal of work that comes too late."""
+    return Problem(503, "stopping", detail="This replica's storage is closed; try another.")
+
+
 class Threads:
-    """Runs blocking work beside the reactor."""
+    """Runs blocking work beside the reactor.
+
+    Attributes:
+        refuses: whether it takes no work: not yet, or no more.
+    """
 
     def __init__(
         self,
@@ -47,6 +56,7 @@ class Threads:
         self._deadline = deadline
         self._reactor = reactor
         self._started = False
+        self.refuses = True
         self._running = 0
         self._idle: Deferred[None] | None = None
 
@@ -58,9 +68,15 @@ class Threads:
             self._reactor = IReactorFromThreads(reactor)
         self._pool.start()
         self._started = True
+        self.refuses = False
+
+    def refuse(self) -> None:
+        """Take no more work."""
+        self.refuses = True
 
     async def stop(self) -> None:
         """Take no more work, and end when what was taken has ended; harmless the second time."""
+        self.refuse()
         if not self._started:
             return
         self._started = False
@@ -87,8 +103,8 @@ class Threads:
         Raises:
             Problem: 503 stopping. (The result fails with 504 when there was no turn in time.)
         """
-        if not self._started or self._reactor is None:
-            raise Problem(503, "stopping", detail="This replica's storage is closed; try another.")
+        if self.refuses or self._reactor is None:
+            raise stopping()
         call_from_thread = self._reactor.callFromThread
         deadline = self._deadline()
         given_up = threading.Event()

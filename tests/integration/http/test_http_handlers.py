@@ -256,10 +256,35 @@ async def test_a_handler_that_will_not_give_up_costs_only_itself(serve: Serve) -
     _, server, address = _serving(handler, serve)
     answer, _ = await _problem(address, b"Mesh-Deadline: 20")
     assert answer.status == 504
-    assert server.serving.meter.in_flight == 0
+    # It is answered, and still costs the replica what a request costs.
+    assert server.serving.meter.in_flight == 1
     for end in ends:
         end.callback(None)
     assert server.serving.meter.in_flight == 0
+
+
+async def test_handlers_that_run_on_count_as_requests(serve: Serve) -> None:
+    """However many deadlines pass, no more run than are allowed; and a drain waits for them."""
+    ends: list[Deferred[None]] = []
+
+    async def handler(_: IncomingRequest) -> bytes:
+        ends.append(Deferred())
+        try:
+            await Deferred()
+        except CancelledError:
+            await ends[-1]
+        return b"too late"
+
+    _, server, address = _serving(handler, serve, requests=2)
+    types = [(await _problem(address, b"Mesh-Deadline: 20"))[1]["type"] for _ in range(4)]
+    assert types == ["deadline-exceeded", "deadline-exceeded", "overloaded", "overloaded"]
+    assert len(ends) == 2
+    drained = server.drain(10.0)
+    await until(lambda: not server.connections, "no connection is left")
+    assert not drained.called
+    for end in ends:
+        end.callback(None)
+    assert await drained is True
 
 
 async def test_a_handler_that_blocks_past_its_deadline_is_stopped_at_its_wait(

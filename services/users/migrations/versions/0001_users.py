@@ -48,7 +48,6 @@ def upgrade() -> None:
         sa.Column("scope", sa.Text, primary_key=True),
         sa.Column("key", sa.Text, primary_key=True),
         sa.Column("fingerprint", sa.Text, nullable=False),
-        sa.Column("status", sa.Integer, nullable=False),
         sa.Column("answer", sa.LargeBinary),
         sa.Column("subject", sa.Text, nullable=False),
         sa.Column("created_at", sa.BigInteger, nullable=False),

@@ -76,6 +76,7 @@ def test_how_a_process_ended_is_said() -> None:
 
 def test_a_log_shows_the_last_lines_of_its_latest_writer(tmp_path: Path) -> None:
     log = LogFile(tmp_path / "logs" / "users-1.log", 1000)
+    assert log.tail(3) == []  # a start that failed before there was a file
     for text in ("of the first\n", "a\nb\nc\n"):
         descriptor = log.open()
         os.write(descriptor, text.encode())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -60,6 +61,7 @@ class World:
         self.states: dict[int, str] = {}
         self.told: list[str] = []
         self.failures: list[NotReady] = []
+        self.fault: OSError | None = None
         self.supervisor = Supervisor(
             SLOTS,
             clock=self.clock,
@@ -71,6 +73,8 @@ class World:
         )
 
     def _launch(self, slot: Slot, ended: Callable[[str], None]) -> IProcessTransport:
+        if self.fault is not None:
+            raise self.fault
         process = Process(slot, 100 + len(self.started), ended)
         self.started.append(process)
         return cast("IProcessTransport", process)
@@ -152,6 +156,44 @@ def test_a_replica_that_keeps_dying_is_waited_for_longer_and_longer() -> None:
     waits = [line.rpartition(" in ")[2] for line in world.told if "started again" in line]
     assert waits == ["0.1 s", "0.2 s", "0.4 s", "0.4 s"]
     assert world.failures == []
+
+
+def test_a_restart_that_the_machine_refuses_is_tried_again() -> None:
+    world = World(restart_first_s=0.1, restart_most_s=0.4)
+    world.start()
+    world.all_ready()
+    world.fault = OSError(errno.EAGAIN, "no more processes")
+    world.started[0].end("ended with status 1")
+    world.advance(0.6)
+    how = f"users-1 cannot be started ([Errno {errno.EAGAIN}] no more processes)"
+    assert world.told[1:] == [
+        f"{how}; it is started again in 0.2 s",
+        f"{how}; it is started again in 0.4 s",
+    ]
+    world.fault = None
+    world.advance(0.5)
+    assert [process.slot for process in world.started] == [*SLOTS, SLOTS[0]]
+
+
+def test_a_start_that_the_machine_refuses_is_told_and_stopped() -> None:
+    world = World()
+    launch = world.supervisor._launch
+
+    def once(slot: Slot, ended: Callable[[str], None]) -> IProcessTransport:
+        process = launch(slot, ended)
+        world.fault = OSError(errno.ENOSPC, "disk full")
+        return process
+
+    world.supervisor._launch = once
+    world.start()
+    assert [str(failure) for failure in world.failures] == [
+        f"users-2 cannot be started ([Errno {errno.ENOSPC}] disk full)"
+    ]
+    results: list[bool] = []
+    world.supervisor.stop().addCallback(results.append)
+    assert results == [True]
+    assert world.started[0].signals == ["TERM"]
+    assert world.clock.getDelayedCalls() == []
 
 
 def test_the_wait_starts_over_after_a_long_life() -> None:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable
 from datetime import date, timedelta
 
@@ -10,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.kit import Problem
+from services.kit.values import clean_email
 from services.users import rules
 
 TODAY = date(2026, 11, 20)
@@ -24,7 +24,7 @@ def cleaned(clean: Callable[[str], str | None], text: str) -> str | None:
         return clean(text)
     except Problem as problem:
         refused = refusal(problem)
-    assert refused in [(422, "invalid", field) for field in ("name", "email", "phone")]
+    assert refused == (422, "invalid", "phone")
     return None
 
 
@@ -32,73 +32,10 @@ def refusal(problem: Problem) -> tuple[int, str, object]:
     return problem.status, problem.type, problem.members["field"]
 
 
-@given(texts)
-def test_a_clean_name_stays_as_it_is(name: str) -> None:
-    clean = cleaned(rules.clean_name, name)
-    if clean is None:
-        return
-    assert rules.clean_name(clean) == clean == unicodedata.normalize("NFC", clean)
-    assert clean
-    assert clean == " ".join(clean.split())
-
-
-@pytest.mark.parametrize(
-    ("name", "clean"),
-    [
-        ("  Ada   Lovelace ", "Ada Lovelace"),
-        ("Jose\u0301", "José"),
-        ("李小龍", "李小龍"),
-        ("O'Neill-Śmith\n", "O'Neill-Śmith"),
-    ],
-)
-def test_names(name: str, clean: str) -> None:
-    assert rules.clean_name(name) == clean
-
-
-@pytest.mark.parametrize("name", ["", " \t\n", "a\x00b", "a\x1bb", "\ufb2c" * 100])
-def test_names_that_are_refused(name: str) -> None:
-    with pytest.raises(Problem) as caught:
-        rules.clean_name(name, field="who")
-    assert refusal(caught.value) == (422, "invalid", "who")
-
-
 @given(locals_, domains)
 def test_addresses_are_equal_whatever_their_case(local: str, domain: str) -> None:
     email = f"{local}@{domain}"
-    clean = rules.clean_email(email)
-    assert rules.clean_email(clean) == clean
-    assert rules.email_key(clean) == rules.email_key(rules.clean_email(email.swapcase()))
-    assert clean == f"{local}@{domain.lower()}"
-
-
-@pytest.mark.parametrize(
-    "email",
-    [
-        "ada",
-        "ada@",
-        "@example.org",
-        "ada@example",
-        "ada@localhost",
-        "ada@example.test",
-        "ada lovelace@example.com",
-        "Ada <ada@example.com>",
-        "adä@example.com",
-        "ada@example.com\n",
-        "ada@[127.0.0.1]",
-        "a" * 65 + "@example.com",
-    ],
-)
-def test_what_is_no_address_is_refused_without_showing_it(email: str) -> None:
-    with pytest.raises(Problem) as caught:
-        rules.clean_email(email)
-    assert refusal(caught.value) == (422, "invalid", "email")
-    assert email not in caught.value.detail
-
-
-@given(texts)
-def test_any_text_is_an_address_or_refused(email: str) -> None:
-    clean = cleaned(rules.clean_email, email)
-    assert clean is None or "@" in clean
+    assert rules.email_key(clean_email(email)) == rules.email_key(clean_email(email.swapcase()))
 
 
 @pytest.mark.parametrize(

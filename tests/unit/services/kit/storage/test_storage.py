@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fcntl
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextvars import ContextVar
@@ -255,17 +256,55 @@ async def test_closing_lets_running_jobs_end(make: Callable[[], Storage]) -> Non
     await storage.close()
 
 
+async def test_closing_refuses_every_write_that_waits_for_its_turn(
+    make: Callable[[], Storage],
+) -> None:
+    """More of them than Python's stack is deep: each must be refused by itself."""
+    storage = make()
+    await storage.open()
+    go = threading.Event()
+    running = Deferred.fromCoroutine(storage.write(lambda _: go.wait(10)))
+    refused: list[str] = []
+
+    async def write() -> None:
+        with pytest.raises(Problem) as caught:
+            await storage.write(add, "A")
+        refused.append(caught.value.type)
+
+    waiting = [Deferred.fromCoroutine(write()) for _ in range(2000)]
+    closing = Deferred.fromCoroutine(storage.close())
+    waiting.append(Deferred.fromCoroutine(write()))
+    go.set()
+    assert await running is True
+    await gatherResults(waiting)
+    assert refused == ["stopping"] * 2001
+    await closing
+
+
+async def test_an_opening_that_is_given_up_does_not_wait_for_the_lock(
+    make: Callable[[], Storage],
+) -> None:
+    storage = make()
+    storage.path.parent.mkdir()
+    with storage.path.with_name("products.sqlite.lock").open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        opening = Deferred.fromCoroutine(storage.open())
+        opening.cancel()
+        with pytest.raises(CancelledError):
+            await opening
+    assert not [t for t in threading.enumerate() if "storage-products" in t.name]
+
+
 async def test_a_start_that_fails_leaves_no_threads(tmp_path: Path, clock: Clock) -> None:
     forgotten = sa.MetaData()
     sa.Table("forgotten", forgotten, sa.Column("id", sa.Integer, primary_key=True))
     storage = Storage(
-        f"sqlite:{tmp_path}",
+        tmp_path / "failing.sqlite",
         name="failing",
         metadata=forgotten,
         migrations=MIGRATIONS,
         seconds=clock.seconds,
     )
-    assert storage.path == tmp_path / "failing.sqlite"
     with pytest.raises(MigrationError, match="forgotten"):
         await storage.open()
     assert not [t for t in threading.enumerate() if "storage-failing" in t.name]

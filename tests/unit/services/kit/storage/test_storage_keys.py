@@ -65,7 +65,6 @@ def make(engine: sa.Engine, key: Key | None, now: datetime, what: str = "x") -> 
             effect,
             answer=Made,
             subject=lambda made: str(made.id),
-            status=201,
             now=now,
         )
 
@@ -112,7 +111,6 @@ def test_a_failed_effect_frees_the_key(engine: sa.Engine, now: datetime) -> None
             fail,
             answer=Made,
             subject=lambda made: str(made.id),
-            status=201,
             now=now,
         )
     assert make(engine, key("k"), now).id == 1

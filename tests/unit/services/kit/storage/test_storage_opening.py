@@ -37,7 +37,6 @@ async def test_old_keys_go_while_the_service_runs(bridge: Any, tmp_path: Path) -
                 lambda: Asked("y"),
                 answer=Asked,
                 subject=lambda made: made.what,
-                status=201,
                 now=bridge.wall - timedelta(hours=age_h),
             )
         bridge.clock.advance(600)
