@@ -6,7 +6,7 @@ its value, which is personal.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from msgspec.structs import replace
@@ -21,16 +21,21 @@ from .stored import StoredCard
 State = Literal["scheduled", "sent", "cancelled"]
 
 _LONGEST_MESSAGE = 2000
+# Nobody plans a card further ahead; and beyond the year 9999 there is no date to keep.
+_LATEST = timedelta(days=3653)
 
 
 def clean(request: SendGreeting, now: datetime) -> SendGreeting:
     """Bring a greeting to the form in which it is kept.
 
     Raises:
-        Problem: 422 invalid: a recipient or the message is none, or it is due in the past.
+        Problem: 422 invalid: a recipient or the message is none, or it is due in the past
+            or too far ahead.
     """
     if request.deliver_at is not None and request.deliver_at <= now:
         raise invalid("deliver_at", "is in the past; leave it out to send at once.")
+    if request.deliver_at is not None and request.deliver_at - now > _LATEST:
+        raise invalid("deliver_at", "is more than ten years ahead.")
     cleaned = [
         Recipient(
             name=clean_name(recipient.name, field=f"recipients[{index}].name"),

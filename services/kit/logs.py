@@ -76,7 +76,14 @@ def message_of(event: Any) -> str:
         return formatEvent(event)
     frames = traceback.extract_tb(failure.getTracebackObject())
     place = " < ".join(f"{f.filename}:{f.lineno} {f.name}" for f in reversed(frames[-6:]))
-    return f"{_own_words(event)}: {type(failure.value).__qualname__} at {place}"
+    return f"{_own_words(event)}: {kind_of(failure.value)} at {place}"
+
+
+def kind_of(error: BaseException | None) -> str:
+    """An exception's kind, and the name that the database has for it: both say nothing of data."""
+    kind = type(error).__qualname__
+    name = getattr(getattr(error, "orig", error), "sqlite_errorname", "")
+    return f"{kind} ({name})" if name else kind
 
 
 def _own_words(event: Any) -> str:

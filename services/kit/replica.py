@@ -184,9 +184,6 @@ class Replica(twisted_service.Service):
         """
         super().stopService()
         self._state = "draining"
-        if self._failed:
-            # Only the process's exit status tells a supervisor; twistd has no other way to set it.
-            self._reactor.addSystemEventTrigger("after", "shutdown", _exit_failed)
         return ensureDeferred(self._stop())
 
     async def _stop(self) -> None:
@@ -214,7 +211,11 @@ class Replica(twisted_service.Service):
                 await self._opened.__aexit__(None, None, None)
             except Exception:  # noqa: BLE001 - the process must end all the same
                 _log.failure("the service's state could not be closed in good order")
+                self._failed = True
         self._mesh.close()
+        if self._failed:
+            # Only the process's exit status tells a supervisor; twistd has no other way to set it.
+            self._reactor.addSystemEventTrigger("after", "shutdown", _exit_failed)
         _log.info(
             "{replica} has left after {seconds:.1f} s",
             replica=self.endpoint_name,

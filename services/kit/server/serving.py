@@ -14,6 +14,7 @@ from balancer import Clock
 from balancer.transport import Sweep
 from balancer.wire import format_load
 
+from ..logs import kind_of
 from .load import LoadMeter
 from .settings import ServerSettings
 from .site import RouteStats, Site
@@ -102,6 +103,6 @@ class Serving:
         _log.error(
             "{route} failed with {kind} at {place}",
             route=route,
-            kind=type(error).__qualname__,
+            kind=kind_of(error),
             place=" < ".join(f"{f.filename}:{f.lineno} {f.name}" for f in reversed(frames[-6:])),
         )

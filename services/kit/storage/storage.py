@@ -20,6 +20,9 @@ import sqlalchemy as sa
 from twisted.internet.defer import DeferredLock
 from twisted.internet.interfaces import IReactorFromThreads
 
+from balancer import ConfigError
+
+from ..logs import kind_of
 from ..problem import Problem
 from .engine import BUSY_TIMEOUT_S, make_engine, reading, writing
 from .migrate import migrate
@@ -87,12 +90,18 @@ class Storage:
 
         Raises:
             MigrationError: the schema cannot be brought up to date.
-            OSError: the folder cannot be made or written.
+            ConfigError: the folder cannot be made or written, or the file is no database.
         """
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        # Records are personal data: nobody else on the machine reads them, or SQLite's files
-        # beside this one, which take its mode.
-        self.path.touch(mode=0o600)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            # Records are personal data: nobody else on the machine reads them, or SQLite's files
+            # beside this one, which take its mode.
+            self.path.touch(mode=0o600)
+        except OSError as error:
+            raise ConfigError(
+                f"storage {self.path}: cannot be written ({error.strerror}); "
+                "give another folder with [storage] url"
+            ) from None
         self._threads.start()
         given_up = threading.Event()
         try:
@@ -101,6 +110,12 @@ class Storage:
                     self._engine, self.path, self._migrations, self._metadata, given_up=given_up
                 )
             )
+        except sa.exc.DatabaseError as error:
+            await self.close()
+            raise ConfigError(
+                f"storage {self.path}: cannot be used as a database ({kind_of(error)}); "
+                "make room, or move the file away and put a backup in its place"
+            ) from None
         except BaseException:
             given_up.set()
             await self.close()

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
@@ -91,6 +91,14 @@ def test_recipients_that_are_refused(recipient: Recipient, field: str) -> None:
 @pytest.mark.parametrize("ago", [timedelta(0), HOUR])
 def test_nothing_is_due_in_the_past(ago: timedelta) -> None:
     assert refusal(replace(GREETING, deliver_at=NOW - ago)) == "deliver_at"
+
+
+@pytest.mark.parametrize(
+    "instant",
+    [NOW + timedelta(days=3654), datetime.max.replace(tzinfo=timezone(timedelta(hours=-12)))],
+)
+def test_nothing_is_due_in_another_age(instant: datetime) -> None:
+    assert refusal(replace(GREETING, deliver_at=instant)) == "deliver_at"
 
 
 def test_products() -> None:

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 import sqlalchemy as sa
 
-from balancer import Ambient, current
+from balancer import Ambient, ConfigError, current
 from services.kit import Problem
 from services.kit.storage import once, open_records, request_key
 from services.users.tables import keys, metadata
@@ -67,3 +67,21 @@ async def test_a_request_whose_time_is_over_reads_nothing(bridge: Any, tmp_path:
             current.reset(token)
         assert caught.value.type == "deadline-exceeded"
         assert await storage.read(count) == 0
+
+
+async def test_what_is_no_database_is_told_with_its_place(bridge: Any, tmp_path: Path) -> None:
+    kit = bridge.kit(tmp_path)
+    (tmp_path / "users.sqlite").write_bytes(b"not a database, but long enough for one" * 100)
+    with pytest.raises(ConfigError, match=r"users\.sqlite.*SQLITE_NOTADB.*backup"):
+        async with open_records(kit, "users", metadata=metadata, migrations=MIGRATIONS):
+            pass
+
+
+async def test_a_folder_that_cannot_be_made_is_told_with_its_place(
+    bridge: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "taken").write_text("")
+    kit = bridge.kit(tmp_path / "taken")
+    with pytest.raises(ConfigError, match=r"taken/users\.sqlite.*\[storage\] url"):
+        async with open_records(kit, "users", metadata=metadata, migrations=MIGRATIONS):
+            pass
