@@ -6,7 +6,7 @@ import asyncio
 import json
 from typing import Any
 
-import grpc.aio  # type: ignore[import-untyped]
+import grpc.aio
 import msgspec
 
 from ..items import IDS, TYPED, FetchItem, Item, encode
