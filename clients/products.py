@@ -20,7 +20,7 @@ Sku = Annotated[
     Meta(
         pattern=r"^[A-Z]{4}-[0-9]{5}$(?!\n)",
         description="The stock-keeping unit: the occasion's four letters and a number.",
-        examples=["BDAY-00017"],
+        examples=["BDAY-00007"],
     ),
 ]
 Occasion = Annotated[

@@ -133,7 +133,7 @@ def test_each_kind_of_value_says_what_it_is(text: str, said: str) -> None:
 
 
 def test_a_malformed_id_costs_no_call() -> None:
-    with pytest.raises(Misused, match=r"products\.fetch: sku cannot be 'nosuch'.*BDAY-00017"):
+    with pytest.raises(Misused, match=r"products\.fetch: sku cannot be 'nosuch'.*BDAY-00007"):
         read_message(Products.fetch, ["sku=nosuch"])
 
 
