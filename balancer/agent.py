@@ -77,7 +77,8 @@ class MeshAgent:
         """Make a request; see `IAgent`.
 
         Raises:
-            ValueError: the URL is not ``http://SERVICE/...``, quoted, or the method is none.
+            ValueError: the URL is not ``http://SERVICE/...``, quoted, or the method is none. A body
+                over 16 MiB fails the Deferred with one.
         """
         match = _URL(uri)
         if match is None:

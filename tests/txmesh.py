@@ -84,7 +84,7 @@ class Up:
         while words not in (text := path.read_text()):
             assert self.process.poll() is None, f"it ended: {self.told()}"
             assert time.monotonic() < end, f"not within {WITHIN_S} s: {words!r}; {self.told()}"
-            time.sleep(0.02)
+            time.sleep(0.02)  # between two looks at the condition; no reactor runs here
         return text
 
     def __enter__(self) -> Self:

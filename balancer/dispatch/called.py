@@ -28,7 +28,7 @@ class CalledService:
     __slots__ = (
         "_channels",
         "_clock",
-        "_emptied_at",
+        "_left_at",
         "_open_channel",
         "budget",
         "fleet",
@@ -50,14 +50,14 @@ class CalledService:
         self.fleet = Fleet(TwoChoices(means.random), ejector, self._count_health)
         self.budget = RetryBudget(means.settings.budget, means.clock.seconds())
         self._clock = means.clock
-        self._emptied_at = -_GAP_S
+        self._left_at = -_GAP_S
         self._open_channel = open_channel
         self._channels: dict[Replica, Channel] = {}
 
     def update(self, endpoints: Sequence[Endpoint]) -> None:
         """Take discovery's word; ways to replicas that are gone are closed."""
         for replica in self.fleet.update(endpoints):
-            self._emptied_at = self._clock.seconds()
+            self._left_at = self._clock.seconds()
             channel = self._channels.pop(replica, None)
             if channel is not None:
                 channel.close()
@@ -68,7 +68,7 @@ class CalledService:
         Args:
             now: monotonic seconds.
         """
-        return now - self._emptied_at < _GAP_S
+        return now - self._left_at < _GAP_S
 
     def channel(self, replica: Replica) -> Channel:
         """The way to a replica, opened at its first use.

@@ -50,7 +50,7 @@ def until(condition: Callable[[], bool], what: str, within_s: float = 20.0) -> N
     end = time.monotonic() + within_s
     while not condition():
         assert time.monotonic() < end, f"not within {within_s} s: {what}"
-        time.sleep(0.02)
+        time.sleep(0.02)  # between two looks at the condition; no reactor runs here
 
 
 def test_it_shows_what_runs_and_lines_that_work_and_leaves_in_good_order(tmp_path: Path) -> None:

@@ -293,7 +293,7 @@ async def test_a_handler_that_blocks_past_its_deadline_is_stopped_at_its_wait(
     import time
 
     async def handler(_: IncomingRequest) -> bytes:
-        time.sleep(0.05)
+        time.sleep(0.05)  # it blocks: that is the fault which is tested
         await Deferred()
         return b""
 
