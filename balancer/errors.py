@@ -87,7 +87,7 @@ class Refused(CallError):
     """A 4xx, 5xx or nack: the replica did answer, and what it answered is an error.
 
     Attributes:
-        status: the HTTP status.
+        status: the HTTP status; 0 when the call was refused here and nobody was asked.
         type: the problem's short name, such as "stale-version".
         title: what the name means, for people.
         detail: what happened this time and what to do.
@@ -107,9 +107,10 @@ class Refused(CallError):
         body: bytes = b"",
         service: str = "",
         attempts: int = 0,
+        sent: bool = True,
     ) -> None:
         """See the class for the arguments."""
-        super().__init__(message, service=service, sent=True, attempts=attempts)
+        super().__init__(message, service=service, sent=sent, attempts=attempts)
         self.status = status
         self.type = type
         self.title = title
@@ -124,7 +125,11 @@ class Rejected(Refused):
 
 
 class Overloaded(Refused):
-    """The service refused for lack of room, and the retry budget or the replicas ran out."""
+    """The service refused for lack of room, and the retry budget or the replicas ran out.
+
+    Of type "throttled" (status 0, not ``sent``): it has refused most of this process's calls of
+    the last seconds, so this one was not sent at all.
+    """
 
     kind = "overloaded"
 

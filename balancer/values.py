@@ -49,6 +49,25 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     started: float = 0.0
 
 
+class LoadReport(msgspec.Struct, frozen=True):
+    """What a replica says of itself on every answer, as ``Mesh-Load``.
+
+    The form is a dictionary of RFC 8941, so that any structured-field parser reads it:
+    ``in-flight=3, latency-ms=1.25, age-s=86400, draining``.
+
+    Attributes:
+        in_flight: requests in it now.
+        latency_ms: how long requests took of late at about that load.
+        age_s: since it started.
+        draining: whether it is leaving: finish what is there, send nothing new.
+    """
+
+    in_flight: int = 0
+    latency_ms: float = 0.0
+    age_s: int = 0
+    draining: bool = False
+
+
 class Request:
     """A request on its way out, encoded but for what each attempt adds.
 
@@ -58,12 +77,34 @@ class Request:
         target: path and query, quoted.
         headers: whole header lines beyond those that the mesh adds, each ending in CRLF.
         body: raw; b"" when there is none.
+        key: what its answer depends on: calls with one key go to one replica, whose cache then has
+            it, as long as that one is not overloaded; None for any.
+        hedge: after which share of the measured latencies a second replica is asked as well, such
+            as 0.95; 0.0 for never. Only calls that may be done twice are.
+        operation: what is asked, such as "fetch": latencies are measured by it.
     """
 
-    __slots__ = ("body", "headers", "method", "service", "target")
+    __slots__ = (
+        "body",
+        "headers",
+        "hedge",
+        "key",
+        "method",
+        "operation",
+        "service",
+        "target",
+    )
 
     def __init__(
-        self, service: str, method: bytes, target: bytes, headers: bytes = b"", body: bytes = b""
+        self,
+        service: str,
+        method: bytes,
+        target: bytes,
+        headers: bytes = b"",
+        body: bytes = b"",
+        key: str | None = None,
+        hedge: float = 0.0,
+        operation: str = "",
     ) -> None:
         """See the class for the arguments."""
         self.service = service
@@ -71,6 +112,9 @@ class Request:
         self.target = target
         self.headers = headers
         self.body = body
+        self.key = key
+        self.hedge = hedge
+        self.operation = operation
 
 
 class Reply:

@@ -9,8 +9,10 @@ import click
 import msgspec
 
 from .cases import CASES, Case
+from .memory import measure_memory
+from .picks import measure_picks
 from .process import PeerFailed
-from .report import as_json, show
+from .report import as_json, show, show_memory, show_picks
 from .rounds import run
 
 
@@ -25,31 +27,41 @@ from .rounds import run
 )
 @click.option(
     "--only",
-    type=click.Choice(["server", "client", "pair"]),
-    help="One part; without it all three.",
+    type=click.Choice(["server", "client", "pair", "pick", "memory"]),
+    help="One part; without it all five.",
 )
 @click.option("--json", "target", type=click.Path(path_type=Path), help="Write all numbers here.")
 def main(rounds: int, seconds: float, only: str | None, target: Path | None) -> None:
     """Measure what a call costs, beside its peers; ends with 0 unless something broke."""
     cases = [case for case in CASES if only in (None, case.part)]
 
-    def progress(number: int, case: Case) -> None:
+    def say(text: str) -> None:
         if sys.stderr.isatty():
-            text = f"round {number} of {rounds}: {case.part}, {case.peer}"
             print(f"\r{text:60}", end="", file=sys.stderr, flush=True)
+
+    def progress(number: int, case: Case) -> None:
+        say(f"round {number} of {rounds}: {case.part}, {case.peer}")
 
     try:
         samples = run(cases, rounds, min(0.5, seconds), seconds, progress)
+        costs = measure_picks(rounds, say) if only in (None, "pick") else []
+        memory = measure_memory(say) if only in (None, "memory") else None
     except PeerFailed as error:
         raise click.ClickException(str(error)) from None
     finally:
-        if sys.stderr.isatty():
-            print(f"\r{'':60}\r", end="", file=sys.stderr, flush=True)
+        say("")
+        say("")
     if target is not None:
         # First: a pager that is closed early must not cost the numbers.
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(msgspec.json.format(msgspec.json.encode(as_json(samples))) + b"\n")
-    show(samples)
+        numbers = msgspec.json.encode(as_json(samples, costs, memory))
+        target.write_bytes(msgspec.json.format(numbers) + b"\n")
+    if samples:
+        show(samples)
+    if costs:
+        show_picks(costs)
+    if memory is not None:
+        show_memory(memory)
 
 
 if __name__ == "__main__":

@@ -12,11 +12,19 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from .memory import Memory
+from .picks import REFERENCE, Cost
 from .summary import Row, Samples, Verdict, rows, verdicts
 
 _PEERS = ("twisted", "treq", "httptools", "msgspec", "uvicorn", "fastapi", "aiohttp", "grpcio")
 _HEADS = (
     "part", "peer", "calls/s", "caller us", "server us", "busy", "lowest", "highest", "x ours"
+)  # fmt: skip
+_PICK_HEADS = (
+    "policy", "replicas", "pick ns", "answer ns", "probe ns", "x random", "half second us"
+)  # fmt: skip
+_WEIGHT_HEADS = (
+    "replicas", "entry", "endpoint", "record", "fleet", "fleet in part", "update us", "in part us"
 )  # fmt: skip
 # With 32 in flight one side should always have work. If neither has, calls wait for something that
 # is no work (a timer of the kernel, a neighbour on the core), and the row measures that.
@@ -49,7 +57,7 @@ def show(samples: Samples) -> None:
             pretty.add_row(*cells, end_section=last)
         console.print(pretty)
     else:
-        _print_plain([_HEADS, *table])
+        _print_plain([_HEADS, *table], texts=2)
     for row in found:
         if row.busy_ratio < _BUSY_RATIO:
             print(
@@ -79,11 +87,56 @@ def _cells(row: Row) -> tuple[str, ...]:
     )
 
 
-def _print_plain(lines: list[tuple[str, ...]]) -> None:
-    widths = [max(len(line[column]) for line in lines) for column in range(len(_HEADS))]
+def show_picks(costs: list[Cost]) -> None:
+    """Print what picks cost."""
+    random_ns = {cost.replicas: cost.pick for cost in costs if cost.variant == REFERENCE}
+    table = [
+        (
+            cost.variant,
+            f"{cost.replicas:,}",
+            f"{cost.pick:,.0f}",
+            f"{cost.answer:,.0f}",
+            f"{cost.probe:,.0f}",
+            f"{cost.pick / random_ns[cost.replicas]:.1f}",
+            f"{cost.half_second / 1000:,.0f}",
+        )
+        for cost in costs
+    ]
+    print()
+    _print_plain([_PICK_HEADS, *table], texts=1)
+
+
+def show_memory(memory: Memory) -> None:
+    """Print what replicas and connections weigh."""
+    table = [
+        (
+            f"{weight.replicas:,}",
+            *(f"{each:,.0f}" for each in weight[1:]),
+        )
+        for weight in memory.weights
+    ]
+    connected = memory.connected
+    print("\nbytes a replica in a caller, and the time of an update of the whole service:")
+    _print_plain([_WEIGHT_HEADS, *table], texts=0)
+    print(f"\na followed service without a replica: {memory.service:,.0f} bytes")
+    print(
+        f"an idle connection: {connected.caller_bytes:,.0f} bytes at the caller, "
+        f"{connected.server_bytes:,.0f} at the replica, {connected.kernel_bytes / 2:,.0f} in the "
+        "kernel at each end"
+    )
+    print(
+        "CPU us, caller and replica: a request that has to connect "
+        f"{connected.cold_caller_us:.0f} and {connected.cold_server_us:.0f}, one that need not "
+        f"{connected.warm_caller_us:.0f} and {connected.warm_server_us:.0f}, a load probe "
+        f"{connected.probe_caller_us:.0f} and {connected.probe_server_us:.0f}"
+    )
+
+
+def _print_plain(lines: list[tuple[str, ...]], texts: int) -> None:
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     for line in lines:
         cells = [
-            cell.ljust(width) if column < 2 else cell.rjust(width)
+            cell.ljust(width) if column < texts else cell.rjust(width)
             for column, (cell, width) in enumerate(zip(line, widths, strict=True))
         ]
         print("  ".join(cells).rstrip())
@@ -97,7 +150,11 @@ def _sentence(verdict: Verdict) -> str:
     )
 
 
-def as_json(samples: Samples) -> dict[str, Any]:
+def _memory_json(memory: Memory) -> dict[str, Any]:
+    return {**memory._asdict(), "weights": [weight._asdict() for weight in memory.weights]}
+
+
+def as_json(samples: Samples, costs: list[Cost], memory: Memory | None) -> dict[str, Any]:
     """Everything, with each round's numbers."""
     return {
         "setting": setting(),
@@ -106,6 +163,8 @@ def as_json(samples: Samples) -> dict[str, Any]:
             {**verdict._asdict(), "promise": verdict.promise._asdict()}
             for verdict in verdicts(samples)
         ],
+        "picks": [cost._asdict() for cost in costs],
+        "memory": None if memory is None else _memory_json(memory),
         "rounds": [
             {"part": case.part, "peer": case.peer, "samples": list(taken)}
             for case, taken in samples.items()

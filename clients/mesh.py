@@ -6,6 +6,7 @@ import random
 import re
 import secrets
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -29,7 +30,7 @@ from balancer import (
 )
 from balancer.discovery import Registry, RegistrySettings, open_registry
 from balancer.policy import Fleet
-from balancer.telemetry import CallStats
+from balancer.telemetry import CallStats, DecisionLog, DecisionSettings
 from balancer.transport import Channel, Pool, PoolSettings, Sweep
 from balancer.wire import WireLimits
 
@@ -53,6 +54,7 @@ class ClientSettings(Settings, frozen=True, kw_only=True):
         dispatch: how calls are tried.
         pool: how connections are kept.
         limits: what an answer may be.
+        decisions: which decisions are kept, to answer "why this replica?".
     """
 
     caller: str = ""
@@ -60,6 +62,7 @@ class ClientSettings(Settings, frozen=True, kw_only=True):
     dispatch: DispatchSettings = DispatchSettings()
     pool: PoolSettings = PoolSettings()
     limits: WireLimits = WireLimits()
+    decisions: DecisionSettings = DecisionSettings()
 
 
 class Mesh:
@@ -78,6 +81,7 @@ class Mesh:
         *,
         registry: str | Registry | None = None,
         caller: str | None = None,
+        decisions: DecisionSettings | None = None,
         reactor: Any = None,
         rng: random.Random | None = None,
         dispatcher: Dispatcher | None = None,
@@ -89,6 +93,7 @@ class Mesh:
                 embedded defaults.
             registry: its URL, instead of the file's; or an open registry.
             caller: this process's name, instead of the file's.
+            decisions: which decisions are kept, instead of what the file says.
             reactor: None for the process's own.
             rng: for picks and jitter; None for one seeded by the system.
             dispatcher: makes the calls by its own clock; None for one on sockets. Tests hand in
@@ -111,6 +116,7 @@ class Mesh:
             registry = open_registry(RegistrySettings(url=registry), file.folder, self.clock)
         self.registry: Registry = registry
         self._seconds = self.clock.seconds
+        caller = caller or settings.caller or Path(sys.argv[0]).name or "python"
         self._dispatcher = dispatcher or Dispatcher(
             clock=self.clock,
             rng=rng or random.Random(),  # noqa: S311 - picks are no secret
@@ -118,7 +124,14 @@ class Mesh:
             open_channel=self._open_channel,
             sweep=Sweep(self.clock),
             settings=settings.dispatch,
-            caller=caller or settings.caller or Path(sys.argv[0]).name or "python",
+            caller=caller,
+            decisions=DecisionLog(
+                decisions or settings.decisions,
+                caller=caller,
+                clock=self.clock,
+                wall=time.time(),  # noqa: TID251 - only tells readers of the log when it was
+                salt=secrets.token_bytes(16),
+            ),
         )
         self._plans: dict[Call[Any, Any, Any], _Plan] = {}
 
@@ -150,11 +163,13 @@ class Mesh:
         ambient = current.get()
         headers = plan.headers
         deadline_s = call.deadline_s
+        hedge = call.hedge
         if options is not None:
             if options.priority is not None:
                 headers = plan.unranked_headers
             headers += _option_lines(call, options)
             deadline_s = options.deadline_s or deadline_s
+            hedge = hedge if options.hedge is None else options.hedge
         if call.keyed and (options is None or options.idempotency_key is None):
             # From the system's source, never a seeded one: two processes with the same keys would
             # be given each other's answers.
@@ -163,7 +178,8 @@ class Mesh:
         if ambient is not None:
             deadline = min(deadline, ambient.deadline)
             headers += ambient.inherited_lines(headers)
-        request = Request(call.service, plan.method, target, headers, body)
+        key = str(getattr(message, call.affinity)) if call.affinity else None
+        request = Request(call.service, plan.method, target, headers, body, key, hedge, call.name)
         return self._dispatcher.call(request, deadline, plan.settle, retryable=plan.retryable)
 
     def fleet(self, service: str) -> Fleet:
@@ -173,6 +189,10 @@ class Mesh:
     def stats(self) -> list[CallStats]:
         """What was counted of this process's calls, a service each."""
         return self._dispatcher.stats()
+
+    def decisions(self) -> DecisionLog:
+        """Why calls went where they went: the decisions of those that were sampled."""
+        return self._dispatcher.decisions
 
     def close(self) -> None:
         """Close the connections and end watching the registry."""

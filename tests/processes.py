@@ -11,9 +11,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -99,7 +100,13 @@ def children(folder: Path, *, path: Path = ROOT) -> Iterator[Callable[..., Child
     """
     started: list[Child] = []
 
-    def start(service: str, name: str, *options: str, reactor: str = "mesh") -> Child:
+    def start(
+        service: str,
+        name: str,
+        *options: str,
+        reactor: str = "mesh",
+        environ: Mapping[str, str] = MappingProxyType({}),
+    ) -> Child:
         log = folder / f"{name}.log"
         twistd = Path(sys.executable).with_name("twistd")
         command = [str(twistd), "-n", "--pidfile=", f"--reactor={reactor}", f"mesh-{service}"]
@@ -110,7 +117,7 @@ def children(folder: Path, *, path: Path = ROOT) -> Iterator[Callable[..., Child
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, "PYTHONPATH": str(path)},
+                env={**os.environ, "PYTHONPATH": str(path), **environ},
             )
         child = Child(process, log)
         started.append(child)

@@ -8,49 +8,47 @@ from typing import Any, Generic, TypeVar
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from ..errors import (
-    AttemptTimeout,
-    CallError,
-    ConfigError,
-    ConnectFailed,
-    DeadlineExceeded,
-    NoReplicas,
-)
-from ..policy import Replica, Verdict, attempt_deadline, classify, may_retry
+from ..errors import AttemptTimeout, CallError, ConfigError, ConnectFailed
+from ..policy import Replica, Verdict, attempt_deadline, failure_kind, is_refusal, may_retry
 from ..transport import Channel
 from ..values import Reply, Request
-from ..wire import DRAINING, attempt_bytes, request_prefix
+from ..wire import attempt_bytes, request_prefix
 from .called import CalledService
+from .endings import deadline_error, none_error, throttled_error
+from .hearing import hear
 from .means import Means
+from .past import Past
 
 Answer = TypeVar("Answer")
 
-# Both mesh headers of an answer have names of this length; the others are not looked at.
-_MESH_NAME_BYTES = len(b"mesh-load")
 # How often a call looks for a replica while all of them are gone for the moment (seconds): half of
 # the registry's own grain.
 _LOOK_AGAIN_S = 0.05
 
 
 class PendingCall(Generic[Answer]):
-    """One call on its way: at each moment with a replica, waiting to try again, or ended."""
+    """One call on its way: at each moment with a replica, waiting to try again, or ended.
+
+    It is itself the attempt that its channel carries, because a call nearly always has but one.
+    """
 
     __slots__ = (
+        "_attempted",
         "_began",
         "_bodiless",
         "_channel",
         "_deadline",
         "_deferred",
-        "_last_error",
         "_means",
         "_number",
+        "_past",
         "_prefix",
         "_replica",
         "_request",
         "_retryable",
+        "_sampled",
         "_service",
         "_settle",
-        "_tried",
         "attempts",
         "carrier",
         "due",
@@ -71,10 +69,9 @@ class PendingCall(Generic[Answer]):
         self._deadline = deadline
         self._settle = settle
         self._retryable = retryable
-        self._tried: tuple[Replica, ...] = ()
         self._replica: Replica | None = None
         self._channel: Channel | None = None
-        self._last_error: CallError | None = None
+        self._past: Past | None = None
         self.attempts = 0
         self.carrier: Any = None
         self.due = 0
@@ -82,9 +79,20 @@ class PendingCall(Generic[Answer]):
     def begin(self) -> Deferred[Answer]:
         """Begin; the result fires once, with what ``settle`` made or with a `CallError`."""
         means = self._means
+        service = self._service
         self._deferred: Deferred[Answer] = Deferred(self._cancelled)
         self._began = now = means.clock.seconds()
-        self._service.budget.deposit(now)
+        self._sampled = (
+            service.sample(self._deferred, self._request, now, self._deadline, self._retryable)
+            if means.decisions.due()
+            else None
+        )
+        throttle = service.throttle
+        if throttle.refusing and not throttle.admits(now, means.random()):
+            service.stats.throttled += 1
+            self._fail(throttled_error(service.name), now)
+            return self._deferred
+        service.budget.deposit(now)
         self._prefix = request_prefix(self._request, means.caller)
         self._bodiless = self._request.method == b"HEAD"
         if self._deadline <= now:
@@ -97,24 +105,27 @@ class PendingCall(Generic[Answer]):
         """Begin an attempt on a picked replica."""
         means = self._means
         service = self._service
-        replica = service.fleet.pick(now, self._tried, may_probe=self._retryable)
+        fleet = service.fleet
+        past = self._past
+        tried = past.tried if past is not None else ()
+        replica = fleet.pick(now, tried, may_probe=self._retryable, key=self._request.key)
         if replica is None:
             if service.may_return(now) and now + _LOOK_AGAIN_S < self._deadline:
                 # Nothing is sent by waiting, so any call may: the deadline is the caller's word.
                 means.sweep.add(self, now + _LOOK_AGAIN_S)
             else:
-                self._fail(self._last_error or self._none_error(), now)
+                last = past.error if past is not None else None
+                self._give_up(last or none_error(service.name), now)
             return
+        if self._sampled is not None:
+            self._sampled.picked(replica, tried, now)
         self._replica = replica
+        self._attempted = now
         self.attempts += 1
         service.stats.attempts += 1
         replica.in_flight += 1
         self._number = replica.attempts = replica.attempts + 1
-        may_follow = self.attempts < means.settings.attempts
-        until = attempt_deadline(
-            means.settings.deadline, now, self._deadline, may_follow=may_follow
-        )
-        means.sweep.add(self, until)
+        means.sweep.add(self, self._look_after(now))
         try:
             self._channel = channel = service.channel(replica)
         except ConfigError as error:
@@ -122,6 +133,15 @@ class PendingCall(Generic[Answer]):
             self.failed(ConnectFailed(str(error)))
             return
         channel.start(self, bodiless=self._bodiless)
+        stale = fleet.probe(now)
+        if stale is not None:
+            service.probe(stale)
+
+    def _look_after(self, now: float) -> float:
+        """When `expired` is to look at the attempt that begins now: when its share is over."""
+        settings = self._means.settings
+        may_follow = self.attempts < settings.attempts
+        return attempt_deadline(settings.deadline, now, self._deadline, may_follow=may_follow)
 
     def _leave(self) -> Replica:
         """End the attempt's stay with its replica."""
@@ -131,6 +151,13 @@ class PendingCall(Generic[Answer]):
         self._means.sweep.remove(self)
         replica.in_flight -= 1
         return replica
+
+    def _abandon(self) -> Replica:
+        """Take the attempt back from its replica."""
+        channel = self._channel
+        assert channel is not None
+        channel.abandon(self)
+        return self._leave()
 
     # What the channel asks and tells.
 
@@ -143,53 +170,42 @@ class PendingCall(Generic[Answer]):
         """Take an attempt's reply: settle the call with it, or try again."""
         replica = self._leave()
         now = self._means.clock.seconds()
-        fleet = self._service.fleet
-        nacked = False
-        for name, value in reply.headers:
-            if len(name) == _MESH_NAME_BYTES:
-                lowered = name.lower()
-                if lowered == b"mesh-load":
-                    if value.endswith(DRAINING):
-                        fleet.drained(replica, now, self._number)
-                elif lowered == b"mesh-nack":
-                    nacked = True
-        verdict = classify(reply.status, nacked=nacked)
-        if verdict is Verdict.GOOD or verdict is Verdict.REJECTED:
-            fleet.succeeded(replica, now, self._number)
-        elif verdict is Verdict.FAILED:
-            fleet.failed(replica, now, self._number)
-        else:
-            fleet.refused(replica, now, self._number)
-        if verdict is not Verdict.GOOD and may_retry(
-            verdict, reply.status, retryable=self._retryable
-        ):
-            self._tried += (replica,)
-            if self._retry(now):
+        verdict = hear(
+            self._service.fleet, replica, self._number, reply, now, now - self._attempted
+        )
+        if self._sampled is not None:
+            self._sampled.answered(replica, now, reply.status)
+        if verdict is not Verdict.GOOD and verdict is not Verdict.REJECTED:
+            self._setbacks().replied(replica, reply, verdict, now)
+            if self._has_another(now):
                 return
-        self._end(now, verdict)
-        try:
-            answer = self._settle(reply, self.attempts)
-        except CallError as error:
-            error.service = self._service.name
-            error.attempts = self.attempts
-            if verdict is not Verdict.REJECTED:
-                self._service.stats.failures[error.kind] += 1
-            self._deferred.errback(Failure(error))
-        except Exception:  # noqa: BLE001 - whatever it is, the caller must hear of it
-            self._deferred.errback(Failure())
-        else:
-            self._deferred.callback(answer)
+            if may_retry(verdict, reply.status, retryable=self._retryable) and self._retry(now):
+                return
+        self._conclude(reply, verdict, now)
 
     def failed(self, error: CallError) -> None:
         """Take note that an attempt got no reply: try again, or fail the call."""
         replica = self._leave()
         now = self._means.clock.seconds()
         self._service.fleet.failed(replica, now, self._number, connecting=not error.sent)
-        self._tried += (replica,)
-        self._last_error = error
+        self._setbacks().failed(replica, error)
+        if self._sampled is not None:
+            self._sampled.failed(replica, now, error.kind)
+        if self._has_another(now):
+            return
         if error.retryable and (self._retryable or not error.sent) and self._retry(now):
             return
-        self._fail(error, now)
+        self._give_up(error, now)
+
+    def _setbacks(self) -> Past:
+        """The record of what has come to nothing."""
+        if self._past is None:
+            self._past = Past()
+        return self._past
+
+    def _has_another(self, now: float) -> bool:
+        """Whether another attempt runs, which carries the call now that this one has ended."""
+        return False
 
     # What the sweep tells.
 
@@ -199,38 +215,39 @@ class PendingCall(Generic[Answer]):
         if replica is None:
             # The wait before another attempt is over.
             if now >= self._deadline:
-                self._fail(self._deadline_error("while it waited to try again"), now)
+                self._give_up(self._deadline_error("while it waited to try again"), now)
             else:
-                self._try(now)
+                self._try_again(now)
             return
-        channel = self._channel
-        assert channel is not None
-        sent = self.carrier is not None
+        sent = self._was_sent()
         if sent and not self._retryable and now < self._deadline:
             # It may have begun what must not be done twice, so it gets what is left.
             self._means.sweep.add(self, self._deadline)
             return
         address = replica.endpoint.address
-        if replica not in self._tried:  # else it had its share, and that was counted then
+        past = self._setbacks()
+        if replica not in past.tried:  # else it had its share, and that was counted then
             # Not as a failed connect: it may only have waited for a place in a full pool.
             self._service.fleet.failed(replica, now, self._number)
-            self._tried += (replica,)
         if now >= self._deadline:
-            channel.abandon(self)
-            self._leave()
-            self._fail(self._deadline_error(f"while {address} had it", sent=sent), now)
+            self._abandon()
+            self._give_up(self._deadline_error(f"while {address} had it", sent=sent), now)
             return
-        self._last_error = AttemptTimeout(
-            f"{address} was silent for its share of the deadline", sent=sent
-        )
+        silent = AttemptTimeout(f"{address} was silent for its share of the deadline", sent=sent)
+        past.failed(replica, silent)
         if self._all_tried() or self._afford_retry(now) is None:
             # There is no other, or none may be asked, so this one gets what is left: asked anew,
             # it would only begin from the start.
             self._means.sweep.add(self, self._deadline)
             return
-        channel.abandon(self)
-        self._leave()
+        self._abandon()
+        if self._sampled is not None:
+            self._sampled.failed(replica, now, silent.kind)
         self._try(now)
+
+    def _was_sent(self) -> bool:
+        """Whether the attempt that runs has reached its replica."""
+        return self.carrier is not None
 
     # How it goes on and ends.
 
@@ -239,7 +256,10 @@ class PendingCall(Generic[Answer]):
         wait_s = self._afford_retry(now)
         if wait_s is None:
             return False
-        self._try_after(wait_s, now)
+        if wait_s:
+            self._means.sweep.add(self, now + wait_s)
+        else:
+            self._try(now)
         return True
 
     def _afford_retry(self, now: float) -> float | None:
@@ -249,26 +269,82 @@ class PendingCall(Generic[Answer]):
             How long to wait before it, in seconds, or None when there may be none.
         """
         means = self._means
+        service = self._service
         if self.attempts >= means.settings.attempts or now >= self._deadline:
             return None
         wait_s = 0.0
         if self._all_tried():
+            if service.throttle.share(now):
+                # All of them refuse most of what they get; another replica may still have room,
+                # but these will say no again.
+                return None
             # Nobody is left who has not failed this call: give them time to come back.
             mean_s = means.settings.backoff_s * 2 ** (self.attempts - 1)
             wait_s = mean_s * (0.5 + means.random())
-        if now + wait_s >= self._deadline or not self._service.budget.withdraw(now):
+            if self._past is not None:
+                wait_s = max(wait_s, self._past.pushback_s(service.fleet.available, now))
+        if now + wait_s >= self._deadline or not service.budget.withdraw(now):
             return None
         return wait_s
 
     def _all_tried(self) -> bool:
-        return all(replica in self._tried for replica in self._service.fleet.available)
+        tried = self._past.tried if self._past is not None else ()
+        return all(replica in tried for replica in self._service.fleet.available)
 
-    def _try_after(self, wait_s: float, now: float) -> None:
-        if wait_s:
-            self._tried = ()
-            self._means.sweep.add(self, now + wait_s)
+    def _try_again(self, now: float) -> None:
+        """Start over after a wait: those that were tried may be asked again."""
+        past = self._past
+        if past is not None:
+            # Whoever did not ask for time may have left meanwhile.
+            wait_s = past.pushback_s(self._service.fleet.available, now)
+            if wait_s and now + wait_s >= self._deadline:
+                self._give_up(self._deadline_error("before any replica wanted it again"), now)
+                return
+            if wait_s:
+                self._means.sweep.add(self, now + wait_s)
+                return
+            past.start_over(now)
+        self._try(now)
+
+    def _conclude(self, reply: Reply, verdict: Verdict, now: float) -> None:
+        """End with a reply."""
+        service = self._service
+        self._end(now, verdict)
+        kind = ""
+        if verdict is Verdict.GOOD:
+            service.throttle.accepted(now)
         else:
-            self._try(now)
+            kind = failure_kind(verdict, reply.status)
+            if is_refusal(verdict, reply.status):
+                service.throttle.refused(now)
+            else:
+                service.throttle.accepted(now)
+        try:
+            answer = self._settle(reply, self.attempts)
+        except CallError as error:
+            error.service = service.name
+            error.attempts = self.attempts
+            if verdict is not Verdict.REJECTED:
+                service.stats.failures[error.kind] += 1
+            self._deferred.errback(Failure(error))
+        except Exception:  # noqa: BLE001 - whatever it is, the caller must hear of it
+            self._deferred.errback(Failure())
+        else:
+            if kind:  # such as through the agent, to which a 500 is an answer
+                service.stats.failures[kind] += 1
+            self._deferred.callback(answer)
+
+    def _give_up(self, error: CallError, now: float) -> None:
+        """End without a reply to the last attempt.
+
+        What a replica has answered tells more than that there was no other; but an attempt that may
+        have begun something must be told, also when one before it was refused.
+        """
+        past = self._past
+        if past is not None and past.reply is not None and not error.sent:
+            self._conclude(*past.reply, now)
+        else:
+            self._fail(error, now)
 
     def _end(self, now: float, verdict: Verdict) -> None:
         stats = self._service.stats
@@ -286,24 +362,21 @@ class PendingCall(Generic[Answer]):
 
     def _cancelled(self, _deferred: Deferred[Answer]) -> None:
         self._means.sweep.remove(self)
-        if self._replica is not None and self._channel is not None:
-            self._channel.abandon(self)
-            self._service.fleet.abandoned(self._leave(), self._number)
+        if self._replica is not None:
+            now = self._means.clock.seconds()
+            waited_s = now - self._attempted
+            self._service.fleet.abandoned(self._abandon(), now, self._number, waited_s)
         self._service.stats.calls += 1
         self._service.stats.failures["cancelled"] += 1
 
     def _deadline_error(self, when: str, *, sent: bool = False) -> CallError:
-        given_s = max(0.0, self._deadline - self._began)
-        last = self._last_error
-        before = f"; before that: {last}" if last is not None else ""
-        return DeadlineExceeded(
-            f"{self._service.name}: the deadline of {given_s:.3f} s ran out {when}{before}",
+        past = self._past
+        last = past.error if past is not None else None
+        reply = past.reply[0] if past is not None and past.reply is not None else None
+        return deadline_error(
+            self._service.name,
+            max(0.0, self._deadline - self._began),
+            when,
+            last or reply,
             sent=sent or (last is not None and last.sent),
-        )
-
-    def _none_error(self) -> CallError:
-        name = self._service.name
-        return NoReplicas(
-            f"no replica of {name} is announced; start one (twistd mesh-{name}, or txmesh up), "
-            "or check [registry] url"
         )

@@ -11,11 +11,12 @@ from twisted.internet.defer import Deferred
 from ..clock import Clock
 from ..discovery import Registry
 from ..policy import Fleet
-from ..telemetry import CallStats
+from ..telemetry import CallStats, DecisionLog, DecisionSettings
 from ..transport import Channel, Sweep
 from ..values import Reply, Request
 from .call import PendingCall
 from .called import CalledService
+from .hedged import HedgedCall
 from .means import Means
 from .settings import DispatchSettings
 
@@ -38,6 +39,7 @@ class Dispatcher:
         sweep: Sweep,
         settings: DispatchSettings,
         caller: str,
+        decisions: DecisionLog | None = None,
     ) -> None:
         """Take everything that calls need.
 
@@ -49,9 +51,16 @@ class Dispatcher:
             sweep: tells of deadlines; it uses the same clock.
             settings: how calls are tried.
             caller: this process's name in ``Mesh-Caller``.
+            decisions: keeps those of sampled calls; None for keeping none.
         """
         self._means = Means(
-            clock=clock, sweep=sweep, settings=settings, caller=caller, random=rng.random
+            clock=clock,
+            sweep=sweep,
+            settings=settings,
+            caller=caller,
+            random=rng.random,
+            decisions=decisions
+            or DecisionLog(DecisionSettings(every=0), caller=caller, clock=clock),
         )
         self._registry = registry
         self._open_channel = open_channel
@@ -62,6 +71,11 @@ class Dispatcher:
     def clock(self) -> Clock:
         """The clock of its deadlines."""
         return self._means.clock
+
+    @property
+    def decisions(self) -> DecisionLog:
+        """The decisions of sampled calls."""
+        return self._means.decisions
 
     def call(
         self,
@@ -86,7 +100,8 @@ class Dispatcher:
         service = self._services.get(request.service)
         if service is None:
             service = self._follow(request.service)
-        return PendingCall(self._means, service, request, deadline, settle, retryable).begin()
+        kind = HedgedCall if request.hedge and retryable else PendingCall
+        return kind(self._means, service, request, deadline, settle, retryable).begin()
 
     def stats(self) -> list[CallStats]:
         """What was counted, a service each."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from ..clock import Clock
 from ..errors import ConfigError
+from ..telemetry import DecisionLog
 from ..transport import Sweep
 from .settings import DispatchSettings
 
@@ -22,9 +23,10 @@ class Means:
         settings: how calls are tried.
         caller: this process's name in ``Mesh-Caller``.
         random: floats in [0, 1), for picks and jitter.
+        decisions: keeps those of sampled calls.
     """
 
-    __slots__ = ("caller", "clock", "random", "settings", "sweep")
+    __slots__ = ("caller", "clock", "decisions", "random", "settings", "sweep")
 
     def __init__(
         self,
@@ -34,6 +36,7 @@ class Means:
         settings: DispatchSettings,
         caller: str,
         random: Callable[[], float],
+        decisions: DecisionLog,
     ) -> None:
         """See the class for the arguments.
 
@@ -49,3 +52,4 @@ class Means:
         self.settings = settings
         self.caller = caller.encode("ascii")
         self.random = random
+        self.decisions = decisions

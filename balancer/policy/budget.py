@@ -1,25 +1,31 @@
 """Whether a call may be tried again: the budget that keeps a bad day from becoming an outage.
 
 Retries help while few calls fail and do harm when all do: three attempts a call over three tiers
-turn one request into 27. So retries are paid for out of a balance that calls deposit into: at most
-a fixed share of the recent calls, plus a small floor so that a quiet caller can retry at all. The
-idea and the share of 20 % plus 10 a second follow Finagle's retry budget; the balance fades with
-a time constant of 10 s, so that an hour of good weather does not pay for a storm of retries.
+turn one request into 27. So of the calls of the last ten seconds a fixed share may be retried, and
+a few a second on top, so that a quiet caller can retry at all: Finagle's share of 20 % and 10 a
+second. Retries and hedges draw on it together.
+
+It is a window, not a balance that is saved up and drawn down: what good times would have saved, a
+storm would spend on top. Over any half minute in which everything fails the attempts are at most
+``1.2 * calls + 10`` a second. Ten seconds bridge the restart of one replica, and are short enough
+that the share is one of *recent* calls.
 
 Source: Finagle user's guide, "Retries"; amplification figures: Google SRE book, chapter 22.
 """
 
 from __future__ import annotations
 
-from math import exp
-
 from ..config import Settings
 
-# The balance forgets with this time constant (seconds): long enough to bridge a restart of one
-# replica, short enough that the share stays a share of *recent* calls.
-_FADE_S = 10.0
-# How often the fading is worked out (seconds); between, a deposit is one addition.
-_STEP_S = 0.25
+_WINDOW_S = 10.0
+# The window moves in steps (seconds). Calls of at most the window are counted against retries of at
+# least the window, so that no stretch of ten seconds ever holds more than it may.
+_STEP_S = 0.5
+_STEPS = round(_WINDOW_S / _STEP_S) + 1
+# What may be retried in the first instant, as if a second had passed.
+_OPENING_S = 1.0
+# A rounding error must not cost a whole retry.
+_ROUNDING = 1e-9
 
 
 class BudgetSettings(Settings, frozen=True, kw_only=True):
@@ -42,13 +48,24 @@ class BudgetSettings(Settings, frozen=True, kw_only=True):
 
 
 class RetryBudget:
-    """One service's balance of retries in this process.
+    """What one service's calls in this process may be retried.
 
-    Every withdrawal is covered by earlier deposits: over any time since the start the number of
-    retries is at most ``ratio * calls + per_s * seconds + per_s``.
+    Over any time since the start the number of retries and hedges is at most
+    ``ratio * calls + per_s * seconds + per_s``.
     """
 
-    __slots__ = ("_balance", "_per_s", "_ratio", "_refresh_at", "_refreshed_at")
+    __slots__ = (
+        "_began",
+        "_calls",
+        "_calls_by_step",
+        "_per_s",
+        "_ratio",
+        "_retries",
+        "_retries_by_step",
+        "_saved",
+        "_step",
+        "_step_end",
+    )
 
     def __init__(self, settings: BudgetSettings, now: float) -> None:
         """Open with one second's floor, so that the very first failure may be retried.
@@ -59,15 +76,22 @@ class RetryBudget:
         """
         self._ratio = settings.ratio
         self._per_s = settings.per_s
-        self._balance = settings.per_s
-        self._refreshed_at = now
-        self._refresh_at = now + _STEP_S
+        self._began = now
+        self._calls = self._retries = 0
+        self._calls_by_step = [0] * _STEPS
+        self._retries_by_step = [0] * _STEPS
+        # What small shares of few calls add up to, at most one retry: no window would see it.
+        self._saved = 0.0
+        self._step = 0
+        self._step_end = now + _STEP_S
 
     def deposit(self, now: float) -> None:
-        """Count a call. Cost: an addition and a comparison."""
-        self._balance += self._ratio
-        if now >= self._refresh_at:
-            self._refresh(now)
+        """Count a call. Cost: three additions and a comparison."""
+        if now >= self._step_end:
+            self._move(now)
+        self._calls += 1
+        self._calls_by_step[self._step] += 1
+        self._saved += self._ratio
 
     def withdraw(self, now: float) -> bool:
         """Take one retry out.
@@ -75,23 +99,34 @@ class RetryBudget:
         Returns:
             Whether there was one to take.
         """
-        self._refresh(now)
-        # A rounding error must not cost a whole retry.
-        if self._balance < 1.0 - 1e-9:
+        if self.balance(now) < 1 - _ROUNDING:
             return False
-        self._balance -= 1.0
+        self._retries += 1
+        self._retries_by_step[self._step] += 1
+        self._saved = 0.0
         return True
 
     def balance(self, now: float) -> float:
         """How many retries there are now."""
-        self._refresh(now)
-        return self._balance
+        if now >= self._step_end:
+            self._move(now)
+        floor = self._per_s * min(_WINDOW_S, now - self._began + _OPENING_S)
+        left = self._ratio * self._calls + floor - self._retries
+        if self._retries:
+            # Below nought when the calls that paid for them were longer ago than they.
+            return max(0.0, left)
+        return max(left, min(self._saved, 1.0))
 
-    def _refresh(self, now: float) -> None:
-        passed_s = now - self._refreshed_at
-        if passed_s > 0:
-            kept = exp(-passed_s / _FADE_S)
-            # The floor's inflow fades too; in closed form it settles at per_s * _FADE_S.
-            self._balance = self._balance * kept + self._per_s * _FADE_S * (1 - kept)
-            self._refreshed_at = now
-            self._refresh_at = now + _STEP_S
+    def _move(self, now: float) -> None:
+        """Forget the steps that the window has left."""
+        passed = int((now - self._step_end) / _STEP_S) + 1
+        for _ in range(min(passed, _STEPS)):
+            self._step = step = (self._step + 1) % _STEPS
+            self._retries -= self._retries_by_step[step]
+            self._retries_by_step[step] = 0
+            oldest = (step + 1) % _STEPS
+            self._calls -= self._calls_by_step[oldest]
+            self._calls_by_step[oldest] = 0
+        # A call is a share of a retry, and so is the time that has passed.
+        self._saved = min(1.0, self._saved + self._per_s * passed * _STEP_S)
+        self._step_end += passed * _STEP_S

@@ -26,6 +26,7 @@ class Verdict(Enum):
 
 # 504 too: a server that had no time left to begin is busy, not broken.
 _BUSY = frozenset({429, 503, 504})
+_NO_ROOM = frozenset({429, 503})
 # Asking another replica cannot help: it implements no more, and the deadline is the same there.
 _FINAL = frozenset({501, 504, 505})
 
@@ -46,6 +47,25 @@ def classify(status: int, *, nacked: bool) -> Verdict:
     if status < 500:
         return Verdict.REJECTED
     return Verdict.FAILED
+
+
+def is_refusal(verdict: Verdict, status: int) -> bool:
+    """Whether an answer says that there is no room, and not that the time was too short."""
+    return verdict is Verdict.NACKED or status in _NO_ROOM
+
+
+def failure_kind(verdict: Verdict, status: int) -> str:
+    """The kind of failure (see `balancer.errors`) that an answer is; "" for the service's own.
+
+    Args:
+        verdict: what the answer was.
+        status: its HTTP status.
+    """
+    if verdict is Verdict.GOOD or verdict is Verdict.REJECTED:
+        return ""
+    if verdict is Verdict.FAILED:
+        return "service-failed"
+    return "deadline" if status == 504 else "overloaded"
 
 
 def may_retry(verdict: Verdict, status: int, *, retryable: bool) -> bool:

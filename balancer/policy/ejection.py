@@ -11,6 +11,9 @@ and a replica that fails everything is found out within 5 calls. Two failed conn
 because a refused connect means that no process listens; one may be a full backlog. The first
 ejection lasts 1 s: about the time in which a supervisor restarts a process. At most a minute, so
 that a recovered replica is not left idle for long.
+
+Rows find what fails all the time. Two more kinds of illness have a module each: what is worse than
+the others (`balancer.policy.outliers`), and what says nothing at all (`balancer.policy.silence`).
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..config import Settings
-from .replica import Replica
+from .replica import Reason, Replica
 
 
 class EjectionSettings(Settings, frozen=True, kw_only=True):
@@ -27,6 +30,17 @@ class EjectionSettings(Settings, frozen=True, kw_only=True):
     Attributes:
         failures: consecutive failed attempts that eject.
         connect_failures: consecutive failed connects that eject.
+        outlier_share: the share of a replica's recent attempts that ejects it when so many fail, or
+            are slow, and the others have less than a third of that; inf for never. A fifth: a
+            retry makes up for less, and at most a fifth of any replica's answers takes over five
+            times its own mean, whatever kinds of calls are mixed.
+        slow_ratio: an answer is slow that takes so many times what is usual in the fleet; inf for
+            never. A replica with cold caches takes two or three times as long, and is not ill.
+        slow_least_s: and at least so much longer, in seconds: below ten milliseconds it is the
+            machine's scheduling that is seen, which ejecting does not mend.
+        silence_s: a replica that says nothing for so long (or for nine times the usual latency, if
+            that is more), though calls wait for it and it was asked for its load, is frozen; inf
+            for never. 0.3 s is longer than a garbage collection or a handler that blocks.
         base_s: how long the first ejection lasts, in seconds; each next one is twice as long.
         max_s: the longest ejection before the jitter, in seconds.
         jitter: the time is spread evenly by this share to both sides.
@@ -34,6 +48,10 @@ class EjectionSettings(Settings, frozen=True, kw_only=True):
 
     failures: int = 5
     connect_failures: int = 2
+    outlier_share: float = 0.2
+    slow_ratio: float = 5.0
+    slow_least_s: float = 0.01
+    silence_s: float = 0.3
     base_s: float = 1.0
     max_s: float = 60.0
     jitter: float = 0.25
@@ -42,6 +60,14 @@ class EjectionSettings(Settings, frozen=True, kw_only=True):
         """Check the ranges."""
         if self.failures < 1 or self.connect_failures < 1:
             raise ValueError("failures and connect_failures must be at least 1")
+        if not self.outlier_share > 0:
+            raise ValueError("outlier_share must be above 0")
+        if not self.slow_ratio > 1:
+            raise ValueError("slow_ratio must be above 1")
+        if not self.slow_least_s >= 0:
+            raise ValueError("slow_least_s must not be below 0")
+        if not self.silence_s > 0:
+            raise ValueError("silence_s must be above 0")
         if not 0 < self.base_s <= self.max_s:
             raise ValueError("base_s must be above 0 and at most max_s")
         if not 0 <= self.jitter < 1:
@@ -49,13 +75,17 @@ class EjectionSettings(Settings, frozen=True, kw_only=True):
 
 
 class Ejector:
-    """Decides ejections; it writes only the health part of the records that it is given."""
+    """Decides ejections; it writes only the health part of the records that it is given.
 
-    __slots__ = ("_random", "_settings")
+    Attributes:
+        settings: when and for how long.
+    """
+
+    __slots__ = ("_random", "settings")
 
     def __init__(self, settings: EjectionSettings, random: Callable[[], float]) -> None:
         """Hand in the settings and a source of floats in [0, 1)."""
-        self._settings = settings
+        self.settings = settings
         self._random = random
 
     def succeeded(self, replica: Replica, now: float) -> bool:
@@ -70,9 +100,12 @@ class Ejector:
         replica.ejected_until = 0.0
         replica.probing = False
         replica.restored_at = now
+        # What is known of it is of the time before.
+        replica.answers = replica.faults = replica.slow = replica.rejections = 0.0
+        replica.silent = 0
         return True
 
-    def failed(self, replica: Replica, *, connecting: bool) -> bool:
+    def failed(self, replica: Replica, *, connecting: bool) -> Reason | None:
         """Take note of a failure.
 
         Args:
@@ -80,29 +113,32 @@ class Ejector:
             connecting: whether it failed before anything was sent.
 
         Returns:
-            Whether the replica should be ejected (again).
+            Why the replica should be ejected (again), or None.
         """
         replica.failures += 1
         if connecting:
             replica.connect_failures += 1
-        if replica.ejected_until:
-            return replica.probing
-        return (
-            replica.failures >= self._settings.failures
-            or replica.connect_failures >= self._settings.connect_failures
-        )
+        if replica.ejected_until and not replica.probing:
+            return None
+        if replica.connect_failures >= self.settings.connect_failures:
+            return "connect"
+        if replica.failures >= self.settings.failures or replica.probing:
+            return "failures"
+        return None
 
-    def eject(self, replica: Replica, now: float) -> float:
+    def eject(self, replica: Replica, now: float, why: Reason) -> float:
         """Leave a replica out.
 
         Returns:
             The instant at which it may be probed, in monotonic seconds.
         """
-        settings = self._settings
+        settings = self.settings
         # A spell of trouble is over when the replica stayed well for longer than the longest
         # ejection; before that the times go on growing.
-        if not replica.ejected_until and now - replica.restored_at > settings.max_s:
-            replica.ejections = 0
+        if not replica.ejected_until:
+            replica.ejected_for = why
+            if now - replica.restored_at > settings.max_s:
+                replica.ejections = 0
         duration_s = min(settings.base_s * 2.0 ** min(replica.ejections, 16), settings.max_s)
         duration_s *= 1 + settings.jitter * (2 * self._random() - 1)
         replica.ejections += 1

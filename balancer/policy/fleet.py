@@ -1,113 +1,121 @@
-"""Which replicas may be picked now: the membership and health of one service's fleet.
+"""The replicas of one service as one process sees them: who they are, and which one a call gets.
 
-Discovery says who exists; ejection says who is well; this joins the two, so that a pick looks at
-one ready list. Two rules keep health from doing harm. *Never all*: an ejection that would leave
-less than a third of the fleet (rounded down, and never nobody) is refused; when most seem ill, the
-fault is more likely ours or the network's, and half-ill replicas serve more calls than none. *One
-probe*: a replica on probation gets a single call until that call has told.
-
-Attempts have numbers (``Replica.attempts`` when they began), because their outcomes may come late:
-one that began before an ejection says nothing of how the replica is now, and is ignored.
+Discovery says who exists, health who is well, reports who is loaded; this joins them, so that a
+pick looks at one ready list. What attempts tell is written into the replicas' records here, on the
+path of every call; what is concluded from it waits for the next step, twice a second.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from math import exp
+from collections.abc import Callable, Iterable, Sequence
+from math import sqrt
 
-from ..values import Endpoint
+from ..values import Endpoint, LoadReport
+from .balancing import BalancingSettings
 from .ejection import Ejector
-from .pick import TwoChoices
-from .replica import Replica
+from .grouping import Grouping
+from .health import Health, OnHealth
+from .pick import Picker, make_picker
+from .pick.draw import draw
+from .probing import Prober
+from .records import update_records
+from .refusals import fade_refusals, forgive, hold_failure, hold_refusal
+from .replica import UNHEARD_COST_S, Replica
+from .signals import observe_peak
+from .split import group_name
+from .subset import Subset
+from .upkeep import STEP_S, fade_reports, first_report, weigh
 
-# The share of the fleet that ejection always leaves.
-_KEPT_RATIO = 1 / 3
-# A call that cannot be repeated is not risked on a replica that was ill until its probe is overdue
-# by so much (seconds): then, it seems, no other kind of call is made, and somebody must try.
-_RELUCTANT_S = 5.0
-# Refusals are forgotten with this time constant (seconds). A replica that refuses everything then
-# gets about (latency / 10 s) of the calls, and a good answer halves what is held against it. More
-# than the busiest replica's load is held against nobody for longer than a step: it would not turn
-# more calls away now, and after a time in which all refused it would leave some of them idle.
-_REFUSAL_FADE_S = 10.0
-_FADE_STEP_S = 0.5
-_FORGOTTEN = 0.1
-_NEVER = float("inf")
-
-
-def _process(endpoint: Endpoint) -> tuple[int, float]:
-    """What tells a restarted process from the one before; in containers all have one number."""
-    return endpoint.pid, endpoint.started
+# Weight of the newest of our own latencies: forgets half in five attempts.
+_NEWEST_LATENCY = 1 / 8
+# Weight of the newest report's cost. A single one is as noisy as the requests behind it; three or
+# four tell (laboratory: antagonists; from 0.1 to 0.6 it makes little difference, and 1 does harm).
+_NEWEST_COST = 0.3
+# A report's age is in whole seconds.
+_SAME_AGE_S = 2.0
+# Longer pauses are as this one (seconds): by then everything has faded.
+_LONGEST_S = 60.0
 
 
 class Fleet:
     """The replicas of one service.
 
     Attributes:
-        replicas: all known, by their address.
+        replicas: those that this process uses, by their address.
         available: those that may be picked: never empty while any is known.
     """
 
     __slots__ = (
-        "_ejector",
-        "_fade_at",
-        "_faded_at",
+        "_balancing",
+        "_grouping",
+        "_health",
+        "_heard",
         "_look_at",
-        "_on_health",
-        "_pick",
-        "_probe_at",
+        "_observes_peak",
+        "_picked_by",
+        "_prober",
+        "_random",
+        "_step_at",
+        "_stepped_at",
+        "_subset",
         "available",
         "replicas",
     )
 
     def __init__(
         self,
-        pick: TwoChoices,
+        balancing: BalancingSettings,
         ejector: Ejector,
-        on_health: Callable[[Replica, str], None] = lambda replica, change: None,
+        random: Callable[[], float],
+        on_health: OnHealth = lambda replica, change, why: None,
     ) -> None:
         """Begin empty.
 
         Args:
-            pick: chooses among those available.
+            balancing: how to pick among those available.
             ejector: decides ejections.
-            on_health: told of each change: "ejected", "restored" or "kept" (an ejection refused).
+            random: floats in [0, 1), for picks.
+            on_health: told of each change of health.
         """
-        self._pick = pick
-        self._ejector = ejector
-        self._on_health = on_health
-        self._probe_at = self._fade_at = self._look_at = _NEVER
-        self._faded_at = 0.0
+        self._balancing = balancing
+        self._random = random
+        self._health = Health(ejector, on_health)
+        self._look_at = self._step_at = self._stepped_at = float("-inf")
+        self._heard = 0
+        self._prober = Prober()
+        self._observes_peak = balancing.signal == "peak-ewma"
+        self._grouping = Grouping(balancing, random)
+        self._subset = Subset(
+            balancing.subset, lambda endpoint: group_name(endpoint, balancing), random
+        )
+        # Whoever picked last, for the decision log.
+        self._picked_by: Picker | None = None
         self.replicas: dict[str, Replica] = {}
         self.available: list[Replica] = []
 
-    def update(self, endpoints: Iterable[Endpoint]) -> list[Replica]:
+    def update(self, endpoints: Iterable[Endpoint], now: float = 0.0) -> list[Replica]:
         """Take discovery's word for who exists.
-
-        A replica keeps its record while its address and process stay the same.
 
         Args:
             endpoints: all of the service's endpoints.
+            now: monotonic seconds.
 
         Returns:
             The records that are gone.
         """
-        wanted = {endpoint.address: endpoint for endpoint in endpoints}
-        gone = []
-        for address, replica in list(self.replicas.items()):
-            endpoint = wanted.get(address)
-            if endpoint is None or _process(endpoint) != _process(replica.endpoint):
-                gone.append(self.replicas.pop(address))
-            else:
-                replica.endpoint = endpoint
-        for address, endpoint in wanted.items():
-            if address not in self.replicas:
-                self.replicas[address] = Replica(endpoint)
-        self._rebuild()
+        gone = update_records(self.replicas, self._subset.choose(endpoints), now)
+        self._weigh(now)
+        self._health.update(list(self.replicas.values()), now)
+        self._regroup()
         return gone
 
     def pick(
-        self, now: float, tried: tuple[Replica, ...] = (), *, may_probe: bool = True
+        self,
+        now: float,
+        tried: tuple[Replica, ...] = (),
+        *,
+        may_probe: bool = True,
+        key: str | None = None,
     ) -> Replica | None:
         """Pick a replica for one attempt; whoever begins it counts it in the record.
 
@@ -116,133 +124,217 @@ class Fleet:
             tried: replicas that this call has tried: another is preferred.
             may_probe: whether the call may serve as a probe: one that cannot be tried again
                 should not be risked on a replica that was ill.
+            key: what the call's answer depends on; None when it declares none.
 
         Returns:
             A replica, or None when none is known.
         """
         if now >= self._look_at:
-            if now >= self._fade_at:
-                self._fade(now)
-            probed = self._take_probe(now, tried, may_probe=may_probe)
+            probed = self._look(now, tried, may_probe=may_probe)
             if probed is not None:
                 return probed
-        candidates = self.available
         if tried:
-            candidates = (
-                [replica for replica in candidates if replica not in tried]
-                or [replica for replica in self.replicas.values() if replica not in tried]
-                or candidates
-            )
-        return self._pick.pick(candidates) if candidates else None
+            return self._pick_another(now, tried)
+        grouping = self._grouping
+        picker = grouping.only or grouping.draw() if key is None else grouping.keyed(key)
+        self._picked_by = picker
+        return picker.pick(now, key) if picker is not None else None
 
-    def succeeded(self, replica: Replica, now: float, number: int) -> None:
-        """Take note of a good answer. Cost on the usual path: three look-ups.
+    def probe(self, now: float) -> Replica | None:
+        """Whether the call that is being made now should bring a load probe, and of which replica.
+
+        Returns:
+            A replica to be asked for its load, or None.
+        """
+        due = self._prober.due(now)
+        if self._health.suspects:
+            return self._health.take_suspect()
+        return draw(self.available, self._random) if due and len(self.available) > 1 else None
+
+    def spoke(self, replica: Replica) -> None:
+        """Take note of a sign of life: an answer of whatever kind, to a load probe too."""
+        replica.silent = 0
+
+    def heard(self, replica: Replica, now: float, report: LoadReport) -> None:
+        """Take note of a replica's load, as told on a good answer or to a load probe.
+
+        Args:
+            replica: whose.
+            now: monotonic seconds.
+            report: what it says.
+        """
+        self._take_report(replica, now, report.in_flight, report.latency_ms / 1000)
+        self._prober.heard(now)
+        age_s = report.age_s
+        known_s = now - replica.born
+        if min(age_s, known_s) < self._balancing.warmup_s and abs(age_s - known_s) > _SAME_AGE_S:
+            replica.born = now - age_s
+            self._weigh(now)
+
+    def succeeded(
+        self,
+        replica: Replica,
+        now: float,
+        number: int,
+        latency_s: float = 0.0,
+        report: LoadReport | None = None,
+    ) -> None:
+        """Take note of an answer that says nothing bad of the replica.
 
         Args:
             replica: whose answer it is.
             now: monotonic seconds.
             number: the attempt's; likewise below.
+            latency_s: how long the attempt took, in seconds; 0 when that says nothing, because
+                the call was rejected.
+            report: the load that came with it, or None.
         """
-        if not (replica.failures or replica.refusals or replica.ejected_until):
-            return
+        replica.silent = 0
         if number <= replica.settled:
             return
-        halved = replica.refusals / 2
-        replica.refusals = halved if halved > _FORGOTTEN else 0
-        self._restore(replica, now)
+        if replica.failures or replica.refusals or replica.ejected_until:
+            forgive(replica)
+            if self._health.answered(replica, now, latency_s):
+                self._regroup()
+        replica.answers += 1.0
+        if latency_s:
+            if latency_s > self._health.usual.slow_s:
+                replica.slow += 1.0
+            known_s = replica.latency_s
+            replica.latency_s = (
+                known_s + (latency_s - known_s) * _NEWEST_LATENCY if known_s else latency_s
+            )
+            if self._observes_peak:
+                observe_peak(replica, latency_s, now)
+            # Only good answers' reports are believed: whoever fails fast looks idle.
+            if report is not None:
+                self.heard(replica, now, report)
+            else:
+                # What we see ourselves stands in for it.
+                self._take_report(replica, now, replica.in_flight, latency_s)
+        else:
+            replica.rejections += 1.0
 
     def failed(
         self, replica: Replica, now: float, number: int, *, connecting: bool = False
     ) -> None:
-        """Take note of a failed attempt; eject when it was one too many."""
-        if number <= replica.settled or not self._ejector.failed(replica, connecting=connecting):
+        """Take note of a failed attempt."""
+        if number <= replica.settled or not self._is_known(replica):
             return
-        if self.replicas.get(replica.endpoint.address) is not replica:
-            return
-        if not replica.ejected_until and not self._may_eject(replica):
-            self._on_health(replica, "kept")
-            return
-        self._eject(replica, now)
+        hold_failure(replica)
+        replica.faults += 1.0
+        # Whatever it was, what is there may be silent from now on.
+        replica.silent = replica.silent or 1
+        if self._health.failed(replica, now, connecting=connecting):
+            self._regroup()
 
     def refused(self, replica: Replica, now: float, number: int) -> None:
         """Take note of a refusal for lack of room: busy is not broken, but there is no room there.
 
         Ejecting would make the others busier; counting it as load sends calls where they are taken.
         """
+        replica.silent = 0
         if number <= replica.settled:
             return
-        if self._fade_at == _NEVER:
-            self._faded_at = now
-            self._fade_at = now + _FADE_STEP_S
-            self._look_at = min(self._probe_at, self._fade_at)
-        replica.refusals += 1
-        if replica.probing:
-            self._restore(replica, now)  # a probe asks whether it is there, and it is
+        if self._health.refused(replica, now):
+            self._regroup()
+        hold_refusal(replica, self.replicas.values())
 
-    def abandoned(self, replica: Replica, number: int) -> None:
-        """Take note of an attempt that was given up before it told anything."""
-        if replica.probing and number == replica.settled + 1:
-            replica.probing = False
-            self._rebuild()
+    def abandoned(self, replica: Replica, now: float, number: int, waited_s: float) -> None:
+        """Take note of an attempt that was given up before it told anything.
+
+        Args:
+            replica: who had it.
+            now: monotonic seconds.
+            number: the attempt's.
+            waited_s: for how long it had it, in seconds.
+        """
+        if number <= replica.settled:
+            return
+        if waited_s > self._health.usual.slow_s:
+            # Its answer would have been slow; under hedging the slow ones' seldom come.
+            replica.answers += 1.0
+            replica.slow += 1.0
+        if self._health.abandoned(replica, now, number, waited_s):
+            self._regroup()
 
     def drained(self, replica: Replica, now: float, number: int) -> None:
         """Take note that a replica said it is leaving."""
-        if replica.draining or number <= replica.settled:
+        if replica.draining or number <= replica.settled or not self._is_known(replica):
             return
-        if replica.endpoint.pid:
-            replica.draining = True
-            self._rebuild()
-        elif replica.ejected_until or self._may_eject(replica):
-            # Nothing will tell of the process that comes after it: it must be tried now and then.
-            self._eject(replica, now)
+        if self._health.drained(replica, now):
+            self._regroup()
 
-    def _restore(self, replica: Replica, now: float) -> None:
-        if self._ejector.succeeded(replica, now):
-            self._rebuild()
-            self._on_health(replica, "restored")
+    def compared(self) -> Sequence[Replica]:
+        """The replicas that the last pick looked at, for the decision log."""
+        return self._picked_by.compared if self._picked_by is not None else ()
 
-    def _eject(self, replica: Replica, now: float) -> None:
-        self._ejector.eject(replica, now)
-        self._rebuild()
-        self._on_health(replica, "ejected")
+    def _take_report(self, replica: Replica, now: float, in_flight: int, latency_s: float) -> None:
+        others = in_flight - replica.in_flight
+        # Less than nought when our own are still on their way.
+        replica.others = others if others > 0 else 0  # noqa: FURB136 - max() costs more here
+        if latency_s <= 0:
+            return
+        replica.report_latency_s = latency_s
+        cost_s = latency_s / sqrt(in_flight + 1)
+        if replica.heard_at:
+            replica.cost_s += (cost_s - replica.cost_s) * _NEWEST_COST
+        else:
+            if replica.cost_s == UNHEARD_COST_S:  # nothing was heard of any yet
+                first_report(self.available, cost_s)
+            replica.cost_s = cost_s
+        replica.heard_at = now
+        self._heard += 1
+        self._grouping.heard(replica, now)
 
-    def _may_eject(self, replica: Replica) -> bool:
-        left = sum(other is not replica for other in self.available)
-        return left >= max(1, int(len(self.replicas) * _KEPT_RATIO))
-
-    def _take_probe(
-        self, now: float, tried: tuple[Replica, ...], *, may_probe: bool
-    ) -> Replica | None:
-        since = now if may_probe else now - _RELUCTANT_S
-        if since < self._probe_at:
-            return None
-        for replica in self.replicas.values():
-            due = replica.ejected_until and replica.ejected_until <= since
-            if due and not replica.probing and not replica.draining and replica not in tried:
-                replica.probing = True
-                replica.settled = replica.attempts
-                self._rebuild()
-                return replica
-        return None
-
-    def _fade(self, now: float) -> None:
-        kept = exp((self._faded_at - now) / _REFUSAL_FADE_S)
-        self._faded_at = now
-        self._fade_at = _NEVER
-        most = 1 + max((replica.in_flight for replica in self.replicas.values()), default=0)
-        for replica in self.replicas.values():
-            if replica.refusals:
-                faded = min(replica.refusals, most) * kept
-                replica.refusals = faded if faded > _FORGOTTEN else 0
-                self._fade_at = now + _FADE_STEP_S
-        self._look_at = min(self._probe_at, self._fade_at)
-
-    def _rebuild(self) -> None:
-        every = list(self.replicas.values())
-        staying = [replica for replica in every if not replica.draining] or every
-        self.available = [replica for replica in staying if not replica.ejected_until] or staying
-        self._probe_at = min(
-            (r.ejected_until for r in staying if r.ejected_until and not r.probing),
-            default=_NEVER,
+    def _pick_another(self, now: float, tried: tuple[Replica, ...]) -> Replica | None:
+        """For another attempt: the lightest that was not tried, of all groups."""
+        candidates = (
+            [replica for replica in self.available if replica not in tried]
+            or [replica for replica in self.replicas.values() if replica not in tried]
+            or self.available
         )
-        self._look_at = min(self._probe_at, self._fade_at)
+        if not candidates:
+            return None
+        picker = self._picked_by = make_picker(self._balancing, self._random)
+        picker.update(candidates)
+        return picker.pick(now, None)
+
+    def _look(self, now: float, tried: tuple[Replica, ...], *, may_probe: bool) -> Replica | None:
+        """Do what is due; a replica if the call that is being made is to be its probe."""
+        health = self._health
+        if now >= health.look_at and health.look(now):
+            self._regroup()
+        if now >= self._step_at:
+            self._step(now)
+        probed = health.take_probe(now, tried, may_probe=may_probe)
+        self._look_at = min(health.probe_at, health.look_at, self._step_at)
+        return probed
+
+    def _step(self, now: float) -> None:
+        """Do what is done twice a second."""
+        every = list(self.replicas.values())
+        passed_s = min(now - self._stepped_at, _LONGEST_S)
+        fade_refusals(every, passed_s)
+        fade_reports(every, now, passed_s, self._heard, self._health.usual.latency_s)
+        self._heard = 0
+        self._weigh(now)
+        if self._health.step(now, passed_s):
+            self._regroup()
+        if self._health.usual.latency_s:
+            self._prober.stale_s = self._health.usual.latency_s
+        self._grouping.refresh(now)
+        self._stepped_at = now
+        self._step_at = now + STEP_S
+
+    def _is_known(self, replica: Replica) -> bool:
+        return self.replicas.get(replica.endpoint.address) is replica
+
+    def _weigh(self, now: float) -> None:
+        weigh(list(self.replicas.values()), now, self._balancing.warmup_s)
+
+    def _regroup(self) -> None:
+        health = self._health
+        self.available = health.available
+        self._look_at = min(health.probe_at, health.look_at, self._step_at)
+        self._grouping.update(self.available, list(self.replicas.values()))

@@ -13,11 +13,14 @@ class CallStats:
     Attributes:
         service: the service's name.
         calls: ended calls.
-        attempts: begun attempts; those beyond ``calls`` are retries.
+        attempts: begun attempts; those beyond ``calls`` are retries and hedges.
+        hedges: attempts that were begun while another of the same call ran.
+        throttled: calls that were not sent, because the service refused nearly all.
+        probes: load probes sent.
         failures: ended calls without the service's own answer, by the error's kind.
         rejected: ended calls that the service refused with its own 4xx.
         latency_s: from the call to its end, in seconds.
-        health: changes of health by name: "ejected", "restored", "kept".
+        health: changes of health, by what changed ("ejected", "restored", "kept") and why.
     """
 
     __slots__ = (
@@ -25,9 +28,12 @@ class CallStats:
         "calls",
         "failures",
         "health",
+        "hedges",
         "latency_s",
+        "probes",
         "rejected",
         "service",
+        "throttled",
     )
 
     def __init__(self, service: str) -> None:
@@ -35,7 +41,10 @@ class CallStats:
         self.service = service
         self.calls = 0
         self.attempts = 0
+        self.hedges = 0
+        self.throttled = 0
+        self.probes = 0
         self.failures: Counter[str] = Counter()
         self.rejected = 0
         self.latency_s = Histogram()
-        self.health: Counter[str] = Counter()
+        self.health: Counter[tuple[str, str]] = Counter()

@@ -13,10 +13,11 @@ import msgspec
 from twisted.internet.interfaces import IDelayedCall
 
 from ..clock import Clock
+from ..dispatch.probe import LoadProbe
 from ..errors import BadReply, CallError, ConnectFailed, ReplyLost
 from ..transport import Attempt
 from ..values import Endpoint, Reply
-from .behaviour import Answer, Behaviour, Breaks, Garbled, Refuses, Scripted, Silent
+from .behaviour import QUICK_S, Answer, Behaviour, Breaks, Garbled, Refuses, Scripted, Silent
 
 _DEADLINE = re.compile(rb"\r\nMesh-Deadline: ([0-9]+)\r\n").search
 _ATTEMPT = re.compile(rb"\r\nMesh-Attempt: ([0-9]+)\r\n").search
@@ -57,6 +58,9 @@ class FakeReplica:
         in_flight: attempts that it has now.
         attempts: attempts that it was given, refused connects included.
         abandoned: attempts that were taken back.
+        probes: load probes that it was given. They are no attempts: unless it is silent or dead,
+            it answers them at once, whatever it does with calls, and with the headers of its
+            `Answer`, if that is what it does.
         received: the requests that were sent to it, if ``keeps`` is set.
         keeps: whether requests are kept; off for long simulations.
     """
@@ -73,6 +77,7 @@ class FakeReplica:
         self.in_flight = 0
         self.attempts = 0
         self.abandoned = 0
+        self.probes = 0
         self.received: list[Received] = []
         self.keeps = True
         self._clock = clock
@@ -101,6 +106,9 @@ class FakeReplica:
     def start(self, attempt: Attempt) -> None:
         """Take an attempt; `FakeChannel` calls it."""
         assert id(attempt) not in self._running, "an attempt was started twice"
+        if isinstance(attempt, LoadProbe):
+            self._start_probe(attempt)
+            return
         self.attempts += 1
         behaviour = self.behaviour
         decided: Behaviour = behaviour(self) if callable(behaviour) else behaviour
@@ -136,7 +144,8 @@ class FakeReplica:
     def abandon(self, attempt: Attempt) -> None:
         """Forget an attempt; `FakeChannel` calls it."""
         assert id(attempt) in self._running, "an attempt was abandoned that is not here"
-        self.abandoned += 1
+        if not isinstance(attempt, LoadProbe):
+            self.abandoned += 1
         self._forget(attempt)
 
     def finish(self, attempt: Attempt, outcome: Reply | CallError) -> None:
@@ -146,6 +155,18 @@ class FakeReplica:
             attempt.replied(outcome)
         else:
             attempt.failed(outcome)
+
+    def _start_probe(self, probe: LoadProbe) -> None:
+        self.probes += 1
+        running = self._running[id(probe)] = _Running(probe)
+        behaviour = self.behaviour
+        if isinstance(behaviour, Refuses):
+            why = ConnectFailed(f"no connection to {self.endpoint.address}: refused")
+            self._later(running, behaviour.after_s, why, freezes=False)
+        elif not isinstance(behaviour, Silent):
+            probe.carrier = self
+            headers = list(behaviour.headers) if isinstance(behaviour, Answer) else []
+            self._later(running, QUICK_S, Reply(204, headers, b""))
 
     def _later(
         self,
@@ -173,7 +194,8 @@ class FakeReplica:
         if running.timer is not None:
             running.timer.cancel()
         attempt.carrier = None
-        self.in_flight -= 1
+        if not isinstance(attempt, LoadProbe):
+            self.in_flight -= 1
 
 
 class _Running:

@@ -13,6 +13,7 @@ from twisted.python.failure import Failure
 from ..dispatch import Dispatcher, DispatchSettings
 from ..errors import CallError, ServiceFailed
 from ..policy import Fleet
+from ..telemetry import DecisionLog, DecisionSettings
 from ..transport import Sweep
 from ..values import Endpoint, Reply, Request, split_address
 from .registry import FakeRegistry
@@ -81,12 +82,19 @@ class World:
         kinds: how calls ended, counted by `Outcome.kind`.
     """
 
-    def __init__(self, seed: int = 0, settings: DispatchSettings | None = None) -> None:
+    def __init__(
+        self,
+        seed: int = 0,
+        settings: DispatchSettings | None = None,
+        *,
+        decisions: DecisionSettings | None = None,
+    ) -> None:
         """Make an empty world.
 
         Args:
             seed: the same one gives the same history.
             settings: how calls are tried; None for the defaults.
+            decisions: which are kept; None for none.
         """
         self.clock = Clock()
         # Not nought: an instant of 0.0 often means "never" and would hide a mistake.
@@ -104,6 +112,9 @@ class World:
             sweep=Sweep(self.clock),
             settings=settings or DispatchSettings(),
             caller="test",
+            decisions=DecisionLog(
+                decisions or DecisionSettings(every=0), caller="test", clock=self.clock
+            ),
         )
 
     def add(self, service: str, count: int = 1, *, pid: int | None = None) -> list[FakeReplica]:

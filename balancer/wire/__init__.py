@@ -1,11 +1,9 @@
 """HTTP/1.1 for both ends, without any I/O: bytes in, checked messages out, and back."""
 
-from .encode import attempt_bytes, request_prefix
+from .encode import attempt_bytes, probe_bytes, request_prefix
 from .fields import BadMessage
 from .limits import WireLimits
 from .mesh_headers import (
-    DRAINING,
-    LoadReport,
     format_deadline,
     format_load,
     parse_deadline,
@@ -13,12 +11,11 @@ from .mesh_headers import (
 )
 from .request import IncomingRequest, RequestParser
 from .response import ReplyParser
+from .retry_after import retry_after
 
 __all__ = [
-    "DRAINING",
     "BadMessage",
     "IncomingRequest",
-    "LoadReport",
     "ReplyParser",
     "RequestParser",
     "WireLimits",
@@ -27,5 +24,7 @@ __all__ = [
     "format_load",
     "parse_deadline",
     "parse_load",
+    "probe_bytes",
     "request_prefix",
+    "retry_after",
 ]

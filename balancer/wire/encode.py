@@ -45,3 +45,16 @@ def attempt_bytes(prefix: bytes, body: bytes, left_s: float, attempt: int) -> by
         attempt,
         body,
     )
+
+
+def probe_bytes(service: str, caller: bytes) -> bytes:
+    """A load probe.
+
+    Args:
+        service: whom it is for.
+        caller: who asks.
+    """
+    return b"OPTIONS * HTTP/1.1\r\nHost: %b\r\nMesh-Caller: %b\r\n\r\n" % (
+        service.encode("ascii"),
+        caller,
+    )

@@ -5,29 +5,10 @@ Plain HTTP with a few more fields: whoever does not know them loses nothing but 
 
 from __future__ import annotations
 
-import msgspec
+from functools import lru_cache
 
+from ..values import LoadReport
 
-class LoadReport(msgspec.Struct, frozen=True):
-    """What a replica says of itself on every answer, as ``Mesh-Load``.
-
-    The form is a dictionary of RFC 8941, so that any structured-field parser reads it:
-    ``in-flight=3, latency-ms=1.25, age-s=86400, draining``.
-
-    Attributes:
-        in_flight: requests in it now.
-        latency_ms: how long requests took of late at about that load.
-        age_s: since it started.
-        draining: whether it is leaving: finish what is there, send nothing new.
-    """
-
-    in_flight: int = 0
-    latency_ms: float = 0.0
-    age_s: int = 0
-    draining: bool = False
-
-
-DRAINING = b"draining"
 # No request takes a day.
 _FOR_EVER_MS = 86_400_000.0
 
@@ -38,6 +19,9 @@ def format_load(load: LoadReport) -> bytes:
     return (f"{text}, draining" if load.draining else text).encode("ascii")
 
 
+# A replica writes a new text a few times a second for each number in flight; its callers read most
+# of them more than once.
+@lru_cache(maxsize=4096)
 def parse_load(value: bytes) -> LoadReport | None:
     """Read a ``Mesh-Load`` value.
 
@@ -53,7 +37,7 @@ def parse_load(value: bytes) -> LoadReport | None:
             in_flight=int(found.get(b"in-flight", b"0")),
             latency_ms=float(found.get(b"latency-ms", b"0")),
             age_s=int(found.get(b"age-s", b"0")),
-            draining=found.get(DRAINING, b"?0") in (b"", b"?1"),
+            draining=found.get(b"draining", b"?0") in (b"", b"?1"),
         )
     except ValueError:
         return None

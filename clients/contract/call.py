@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, overlo
 
 import msgspec
 
-from .flat import check_in_path, check_in_query
+from .flat import check_as_key, check_in_path, check_in_query
 from .message import Message
 from .path import PathTemplate
 
@@ -27,6 +27,16 @@ Request = TypeVar("Request", bound=Message)
 Answer = TypeVar("Answer", bound=Message)
 
 _WITHOUT_BODY = frozenset({"GET", "DELETE"})
+
+
+def check_hedge(share: float) -> None:
+    """Check that a share of the calls can be what is not hedged.
+
+    Raises:
+        ValueError: more than half of the calls would be sent twice, or more than none.
+    """
+    if share and not 0.5 <= share < 1:
+        raise ValueError(f"hedge is {share}; it goes from 0.5 to below 1, or is 0 for never")
 
 
 class Call(Generic[Arguments, Request, Answer]):
@@ -48,6 +58,10 @@ class Call(Generic[Arguments, Request, Answer]):
         deadline_s: how long a caller waits when it does not say otherwise, in seconds.
         body_limit: greatest request body, in bytes.
         priority: 0 is dropped last under overload, 3 first.
+        hedge: the share of the measured latencies after which a second replica is asked as well; 0
+            for never.
+        affinity: the field that decides which replica is asked, so that it finds what it needs in
+            its cache; "" for any.
         status: the HTTP status of a good answer.
         summary: one line for the documentation.
         has_body: whether the method carries a JSON body.
@@ -73,6 +87,8 @@ class Call(Generic[Arguments, Request, Answer]):
         deadline_s: float = 1.0,
         body_limit: int = 65_536,
         priority: int = 1,
+        hedge: float = 0.0,
+        affinity: str = "",
         status: int = 200,
         summary: str = "",
     ) -> None:
@@ -91,6 +107,10 @@ class Call(Generic[Arguments, Request, Answer]):
             deadline_s: default 1 s: beyond what a person waits for without noticing.
             body_limit: default 64 KiB: every message here is far below; raise it where needed.
             priority: 0 to 3, default 1.
+            hedge: such as 0.95: one call in twenty, the slowest, is sent to a second replica too,
+                paid for like a retry; the first answer is taken. Only for idempotent calls.
+            affinity: a field of the request, a text or a whole number, such as "sku". Calls with
+                one value go to one replica as long as it has room, whatever the caller's policy is.
             status: 200 to 299.
             summary: one line for the documentation.
 
@@ -110,6 +130,8 @@ class Call(Generic[Arguments, Request, Answer]):
         self.deadline_s = deadline_s
         self.body_limit = body_limit
         self.priority = priority
+        self.hedge = hedge
+        self.affinity = affinity
         self.status = status
         self.summary = summary
         fields = msgspec.structs.fields(self.request)
@@ -124,6 +146,8 @@ class Call(Generic[Arguments, Request, Answer]):
                 check_in_path(field)
             elif field.name in self.query_fields:
                 check_in_query(field)
+            if field.name == affinity:
+                check_as_key(field)
 
     def _check(self, names: tuple[str, ...]) -> None:
         unknown = set(self.path.fields) - set(names)
@@ -132,6 +156,15 @@ class Call(Generic[Arguments, Request, Answer]):
                 f"path {self.path.text!r} names {', '.join(sorted(unknown))}, "
                 f"which {self.request.__name__} has not"
             )
+        if self.affinity and self.affinity not in names:
+            raise ValueError(
+                f"affinity names {self.affinity}, which {self.request.__name__} has not"
+            )
+        check_hedge(self.hedge)
+        if self.hedge and not self.idempotent:
+            # An Idempotency-Key is not enough: it orders two attempts that come one after the
+            # other, while these run at once.
+            raise ValueError("only an idempotent call can be hedged: it is done twice")
         if self.keyed and self.method == "GET":
             raise ValueError("a GET changes nothing and takes no Idempotency-Key")
         if not (self.deadline_s > 0 and isfinite(self.deadline_s)):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Generic, Protocol
 
-from .call import Answer, Arguments, Call
+from .call import Answer, Arguments, Call, check_hedge
 from .message import Message
 
 if TYPE_CHECKING:
@@ -24,9 +24,11 @@ class CallOptions:
         idempotency_key: for keyed calls; None lets the client make one.
         priority: 0 to 3; None takes the contract's.
         site: the co-branded site it is for; None takes that of the request being handled.
+        hedge: the share of the latencies after which a second replica is asked too, 0 for never;
+            None takes the contract's.
     """
 
-    __slots__ = ("deadline_s", "idempotency_key", "priority", "site")
+    __slots__ = ("deadline_s", "hedge", "idempotency_key", "priority", "site")
 
     def __init__(
         self,
@@ -35,20 +37,25 @@ class CallOptions:
         idempotency_key: str | None = None,
         priority: int | None = None,
         site: str | None = None,
+        hedge: float | None = None,
     ) -> None:
         """See the class for the arguments.
 
         Raises:
-            ValueError: a deadline that is not above 0 or never ends, or a priority outside 0 to 3.
+            ValueError: a deadline that is not above 0 or never ends, a priority outside 0 to 3, or
+                a hedge outside 0.5 to 1.
         """
         if deadline_s is not None and not (deadline_s > 0 and isfinite(deadline_s)):
             raise ValueError(f"deadline_s is {deadline_s}; it must be above 0, and end")
         if priority is not None and not 0 <= priority <= 3:
             raise ValueError(f"priority is {priority}; it goes from 0 to 3")
+        if hedge is not None:
+            check_hedge(hedge)
         self.deadline_s = deadline_s
         self.idempotency_key = idempotency_key
         self.priority = priority
         self.site = site
+        self.hedge = hedge
 
 
 class Carrier(Protocol):
@@ -106,6 +113,7 @@ class BoundCall(Generic[Arguments, Answer]):
         idempotency_key: str | None = None,
         priority: int | None = None,
         site: str | None = None,
+        hedge: float | None = None,
     ) -> BoundCall[Arguments, Answer]:
         """The same call with options, as in ``users.fetch.options(deadline_s=0.1)(id=...)``.
 
@@ -116,7 +124,14 @@ class BoundCall(Generic[Arguments, Answer]):
             idempotency_key: for keyed calls: the same key gives the same effect and answer.
             priority: 0 (dropped last) to 3.
             site: the co-branded site that it is for.
+            hedge: the share of the latencies after which a second replica is asked too, such as
+                0.95; 0 for never.
+
+        Raises:
+            ValueError: an option out of its range, or a hedge for a call that is not idempotent.
         """
+        if hedge and not self.call.idempotent:
+            raise ValueError(f"{self.call!r} is not idempotent: it cannot be hedged")
         bound: BoundCall[Arguments, Answer] = BoundCall.__new__(BoundCall)
         bound.call = self.call
         bound._carry = self._carry
@@ -126,5 +141,6 @@ class BoundCall(Generic[Arguments, Answer]):
             idempotency_key=before.idempotency_key if idempotency_key is None else idempotency_key,
             priority=before.priority if priority is None else priority,
             site=before.site if site is None else site,
+            hedge=before.hedge if hedge is None else hedge,
         )
         return bound

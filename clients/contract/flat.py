@@ -1,4 +1,4 @@
-"""What a path or a query string can say: texts, without nesting and without null.
+"""What a path, a query string or a key can say: texts, without nesting and without null.
 
 Checked when a call is declared, because each of these faults would show only with some values: a
 None in a path arrives as the text "None", and an empty list in a query as the field's default.
@@ -62,6 +62,17 @@ def check_in_query(field: msgspec.structs.FieldInfo) -> None:
         raise ValueError(
             f"{field.name} cannot travel in a query: it must be one plain value or a list of such"
         )
+
+
+def check_as_key(field: msgspec.structs.FieldInfo) -> None:
+    """Check that a field can decide where a call is sent.
+
+    Raises:
+        ValueError: it is neither a text nor a whole number, or can be None.
+    """
+    kinds = _kinds(field.type)
+    if len(kinds) != 1 or not isinstance(kinds[0], (inspect.StrType, inspect.IntType)):
+        raise ValueError(f"{field.name} cannot be an affinity: it must be one text or whole number")
 
 
 def is_list(kind: Any) -> bool:

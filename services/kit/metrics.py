@@ -86,7 +86,7 @@ def _called(every: list[CallStats]) -> Iterable[Metric]:
         "mesh_call_rejections", "Calls that ended in a 4xx.", labels=["service"]
     )
     health = CounterMetricFamily(
-        "mesh_replica_health", "Changes of health.", labels=["service", "change"]
+        "mesh_replica_health", "Changes of health.", labels=["service", "change", "reason"]
     )
     latency = HistogramMetricFamily(
         "mesh_call_seconds", "From a call to its end.", labels=["service"]
@@ -97,8 +97,8 @@ def _called(every: list[CallStats]) -> Iterable[Metric]:
         rejected.add_metric([stats.service], stats.rejected)
         for kind, count in sorted(stats.failures.items()):
             failures.add_metric([stats.service, kind], count)
-        for change, count in sorted(stats.health.items()):
-            health.add_metric([stats.service, change], count)
+        for (change, why), count in sorted(stats.health.items()):
+            health.add_metric([stats.service, change, why], count)
         if stats.latency_s.total:
             _add_histogram(latency, [stats.service], stats.latency_s, _EVERY)
     return [calls, attempts, failures, rejected, health, latency]

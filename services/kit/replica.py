@@ -129,7 +129,9 @@ class Replica(twisted_service.Service):
         add_api_pages(site, openapi(contract, self._options["release"]))
         self._server = self._make_server(site)
         exposition = Exposition(ReplicaCollector(self._server, self._mesh))
-        self._admin = self._make_server(admin_site(exposition, lambda: self._state, self.leave))
+        self._admin = self._make_server(
+            admin_site(exposition, self._mesh.decisions(), lambda: self._state, self.leave)
+        )
         options = self._options
         admin = self._admin.listen(self._reactor, *options["admin"])
         address = announced(

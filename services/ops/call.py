@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import click
 import msgspec
 
 from balancer import CallError
+from balancer.telemetry import DecisionSettings
 from clients import Mesh
-from clients.contract import Call, CallOptions
+from clients.contract import Call, CallOptions, Message
 
 from .arguments import read_message
 from .catalogue import Catalogue
+from .explain import explain, show
 from .faults import Misused, call_failure
 from .options import config_option, deadline_option, json_option, open_config
 from .output import console, write_json
-from .reports import error_report
+from .reports import ExplainReport, error_report
 from .runner import run
 
 
@@ -30,6 +33,20 @@ from .runner import run
     metavar="KEY",
     help="The Idempotency-Key: the same key again gives the same effect and answer.",
 )
+@click.option(
+    "--explain",
+    "explained",
+    is_flag=True,
+    help="Print also which replicas there were, which was picked and why, and what became of it.",
+)
+@click.option(
+    "--warm",
+    type=click.IntRange(0, 10_000),
+    default=0,
+    metavar="N",
+    help="With --explain: make the call N times before, so that the balancer knows the replicas; "
+    "only where that is harmless.",
+)
 @config_option
 @json_option
 def call(
@@ -38,6 +55,8 @@ def call(
     fields: tuple[str, ...],
     deadline_s: float | None,
     key: str | None,
+    explained: bool,
+    warm: int,
     config: str | None,
     as_json: bool,
 ) -> int:
@@ -53,32 +72,72 @@ def call(
       txmesh call users create name="Ada Lovelace" email=ada@example.com site=greetwell --key a1
       txmesh call greetings send sender=u_... sku=BDAY-00007 site=greetwell message=Hi \\
           recipients='[{"name": "Bo", "email": "bo@example.com"}]'
+      txmesh call products fetch sku=BDAY-00007 --explain --warm 50
 
-    Exits with 1 when the call was rejected or failed (with --json its {"error": ...} is printed),
-    with 2 when it was not understood.
+    With --explain, --json prints {"answer": ..., "explain": ...}. Exits with 1 when the call was
+    rejected or failed (with --json its {"error": ...} is printed), with 2 when it was not
+    understood.
     """
     file = open_config(config)
     declared = Catalogue(file).call(service, operation)
     message = read_message(declared, fields)
     options = call_options(declared, deadline_s, key)
+    check_warm(declared, warm, explained=explained)
 
     async def work(reactor: Any) -> int:
-        mesh = Mesh(file, caller="txmesh-call", reactor=reactor)
+        sampling = DecisionSettings(every=1) if explained else None
+        mesh = Mesh(file, caller="txmesh-call", decisions=sampling, reactor=reactor)
+        answer, failed = None, None
         try:
+            for _ in range(warm):
+                with suppress(CallError):
+                    await mesh.carry(declared, message, options)
             answer = await mesh.carry(declared, message, options)
         except CallError as error:
-            if as_json:
-                write_json({"error": error_report(error)})
-            raise call_failure(f"{declared.service}.{declared.name}", error) from None
+            failed = error
         finally:
             mesh.close()
+        explanation = explain(mesh.decisions()) if explained else None
         if as_json:
-            write_json(answer)
+            write_json(_document(answer, failed, explanation))
         else:
-            console().print_json(msgspec.json.encode(answer).decode("utf-8"), ensure_ascii=False)
+            screen = console()
+            if failed is None:
+                screen.print_json(msgspec.json.encode(answer).decode("utf-8"), ensure_ascii=False)
+            if explanation is not None:
+                screen.print()
+                show(explanation, screen, may_warm=declared.idempotent and not warm)
+        if failed is not None:
+            raise call_failure(f"{declared.service}.{declared.name}", failed)
         return 0
 
     return run(work)
+
+
+def _document(
+    answer: Message | None, failed: CallError | None, explanation: ExplainReport | None
+) -> Any:
+    """What ``--json`` prints."""
+    if failed is None and explanation is None:
+        return answer
+    ended: dict[str, Any] = (
+        {"answer": answer} if failed is None else {"error": error_report(failed)}
+    )
+    return ended if explanation is None else {**ended, "explain": explanation}
+
+
+def check_warm(declared: Call[Any, Any, Any], warm: int, *, explained: bool) -> None:
+    """Check that a call may be made some times before.
+
+    Raises:
+        Misused: it may not, or it would be for nothing.
+    """
+    if warm and not explained:
+        raise Misused("--warm is for --explain alone: without it nothing is seen of it")
+    if warm and not declared.idempotent:
+        raise Misused(
+            f"{declared.service}.{declared.name} is not harmless to repeat, so it takes no --warm"
+        )
 
 
 def call_options(

@@ -16,6 +16,7 @@ from .config import config
 from .faults import FAILED, INTERRUPTED, MISUSED, Failed, Misused, say
 from .load import load
 from .runner import install_reactor
+from .simulate import simulate
 from .status import status
 from .up import up
 
@@ -44,13 +45,16 @@ def commands() -> None:
       txmesh status      which replicas there are
       txmesh call users find email=gemma06@example.com
       txmesh load products search text=sun --rate 200 --duration 10
+    and with no mesh at all
+      txmesh simulate    the balancer in virtual time
 
-    Each command takes --config FILE, and --json for JSON alone on standard output. Each exits with
-    0 only when what it was asked for is done: 1 says it was not, 2 that it was not understood.
+    Each command takes --json for JSON alone on standard output, and all but simulate take
+    --config FILE. Each exits with 0 only when what it was asked for is done: 1 says it was not,
+    2 that it was not understood.
     """
 
 
-for _command in (up, call, status, load, config):
+for _command in (up, call, status, load, simulate, config):
     commands.add_command(_command)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from balancer import CallError, Refused
+from balancer.telemetry import CallEntry, HealthEntry
 
 
 class RegistryReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,6 +103,21 @@ class ErrorReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     status: int = 0
     type: str = ""
     detail: str = ""
+
+
+class ExplainReport(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a call went where it did, as ``txmesh call --explain --json`` prints it.
+
+    Attributes:
+        call: the call's entry in the decision log.
+        health: the changes of health until its end, those before it too.
+        unheard: whether no replica had reported its load before the first pick: then that was a
+            draw, whatever the policy.
+    """
+
+    call: CallEntry
+    health: list[HealthEntry]
+    unheard: bool
 
 
 def error_report(error: CallError) -> ErrorReport:

@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from balancer.telemetry import CallEntry, DecisionEntry, DecisionHeader
 from tests.txmesh import Up, start_txmesh, txmesh
 
 pytestmark = pytest.mark.xdist_group("ops")
@@ -68,6 +70,46 @@ def test_a_key_makes_a_repeated_call_one_effect(up: Up) -> None:
     assert other.returncode == 1
     assert json.loads(other.stdout)["error"]["type"] == "email-taken"
     assert other.stderr.startswith("txmesh: users.create was rejected: 409 email-taken: ")
+
+
+def test_a_call_is_explained(up: Up) -> None:
+    done = txmesh(up.folder, "call", "users", "fetch", f"id={USER}", "--explain")
+    assert done.returncode == 0
+    answer, _, told = done.stdout.partition("\nWhy this replica?\n")
+    assert json.loads(answer)["id"] == USER
+    assert "This process is new" in told
+    assert "because  a draw: " in told
+    assert "outcome  200 after " in told
+    for replica in replicas(up.folder):
+        assert (replica["replica"] in told) == (replica["service"] == "users")
+
+
+def test_after_a_warm_up_the_loads_are_known(up: Up) -> None:
+    line = ["call", "products", "fetch", f"sku={SKU}", "--explain", "--warm", "30", "--json"]
+    document = json.loads(txmesh(up.folder, *line).stdout)
+    assert list(document) == ["answer", "explain"]
+    assert document["answer"]["sku"] == SKU
+    explained = document["explain"]
+    assert explained["unheard"] is False
+    (attempt,) = explained["call"]["attempts"]
+    assert attempt["status"] == 200
+    assert all(each["reported_s"] > 0 for each in attempt["candidates"])
+    assert attempt["why"]
+
+
+def test_a_call_that_failed_is_explained_too(tmp_path: Path) -> None:
+    (tmp_path / "mesh.toml").write_text(
+        '[registry]\nurl = "static:users=127.0.0.1:1|127.0.0.1:2"\n'
+    )
+    line = ["call", "users", "fetch", f"id={USER}", "--explain", "--config", "mesh.toml"]
+    done = txmesh(tmp_path, *line)
+    assert done.returncode == 1
+    assert "another try: users-" in done.stdout
+    assert "no answer after " in done.stdout
+    assert ": connect" in done.stdout
+    document = json.loads(txmesh(tmp_path, *line, "--json").stdout)
+    assert list(document) == ["error", "explain"]
+    assert document["explain"]["call"]["attempts"][0]["error"] == "connect"
 
 
 @pytest.mark.parametrize(
@@ -141,6 +183,20 @@ def test_a_load_reports_what_became_of_its_calls(up: Up) -> None:
     assert set(report["replicas"]) == addresses
     assert sum(report["replicas"].values()) == report["attempts"]
     assert min(report["replicas"].values()) > 60
+
+
+def test_a_load_writes_its_decisions(up: Up) -> None:
+    done = load(up.folder, "--rate", "200", "--duration", "1", "--quiet", "--decisions", "d.jsonl")
+    assert done.returncode == 0
+    first, *lines = (up.folder / "d.jsonl").read_bytes().splitlines()
+    header = msgspec.json.decode(first, type=DecisionHeader)
+    assert (header.format, header.caller, header.every) == ("txmesh-decisions", "txmesh-load", 1)
+    entries = [msgspec.json.decode(line, type=DecisionEntry) for line in lines]
+    calls = [entry for entry in entries if isinstance(entry, CallEntry)]
+    assert len(calls) == 200
+    assert calls[-1].at_s - calls[0].at_s == pytest.approx(1.0, abs=0.5)
+    assert {call.status for call in calls} == {200}
+    assert all(len(call.attempts[0].candidates) == 2 for call in calls)
 
 
 def test_a_load_prints_tables_and_may_be_quiet(up: Up) -> None:

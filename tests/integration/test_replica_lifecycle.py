@@ -186,6 +186,9 @@ async def test_plain_http_on_every_port(folder: Path) -> None:
         assert status == 200
         assert b'mesh_requests_total{route="users.fetch",status="200"} 1.0' in metrics
         assert b"process_resident_memory_bytes" in metrics
+        status, decisions = await get(f"http://{admin}/decisions")
+        assert status == 200
+        assert decisions.startswith(b'{"format":"txmesh-decisions","version":1,"caller":"users-1",')
         assert (await get(f"http://{admin}/drain", "POST"))[0] == 202
         assert await child.ended() == 0
 

@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
 import pytest
 import pytest_twisted
 import treq
 from twisted.internet.defer import ensureDeferred
 
 from balancer import CallError, Rejected
+from balancer.telemetry import CallEntry, DecisionEntry, DecisionHeader
 from clients import Mesh
 from clients.greetings import Greetings, Recipient
 from clients.products import Products
@@ -89,6 +91,23 @@ async def test_unknown_parties_are_told_by_field(town: Town) -> None:
         )
     assert refused.value.status == 422
     assert b'"field":"sender"' in refused.value.body
+
+
+async def test_whom_a_service_asked_and_why_is_on_its_admin_port(town: Town) -> None:
+    await town.mesh.client(Greetings).send(
+        sender=SENDER, recipients=[ADA], sku="BDAY-00007", message="Hello", site="cardhouse"
+    )
+    _, admin = await town.greetings.ready()
+    answer = await treq.get(f"http://{admin}/decisions", persistent=False)
+    assert answer.headers.getRawHeaders("Content-Type") == ["application/x-ndjson"]
+    first, *lines = (await answer.content()).splitlines()
+    assert msgspec.json.decode(first, type=DecisionHeader).every == 1000
+    calls = [msgspec.json.decode(line, type=DecisionEntry) for line in lines]
+    assert calls, "the first call is always sampled"
+    for call in calls:
+        assert isinstance(call, CallEntry)
+        assert call.service in ("products", "users")
+        assert call.attempts[0].why == "the only one"
 
 
 async def test_a_deadline_crosses_tiers(town: Town) -> None:

@@ -24,6 +24,7 @@ from .site import RouteStats
 
 _NACK = b"Mesh-Nack: 1\r\n"
 _BUSY = b"Mesh-Nack: 1\r\nRetry-After: 1\r\n"
+_PROBED = Answer(200, b"HTTP/1.1 200 OK\r\nContent-Length: ", b"")
 # Greatest body (bytes) of a request that nothing serves: it is taken in only to be answered.
 _UNROUTED_BYTES = 65_536
 
@@ -85,9 +86,15 @@ class Exchange:
         """Answer the whole request now, or begin to; the asker is told either way."""
         serving = self._serving
         self._began = now = serving.seconds()
-        serving.meter.in_flight += 1
         request = self.request
         request.handle = None  # the two need not keep each other: the collector has no work then
+        if self._route is None and request.path == b"*" and request.method == b"OPTIONS":
+            # A load probe: its answer is the load that every answer tells, and it adds none.
+            self._ended = True
+            serving.probes += 1
+            self._asker.answer(request, _PROBED, now)
+            return
+        serving.meter.in_flight += 1
         headers = request.headers
         sent_s = headers.get(b"mesh-deadline")
         left_s = parse_deadline(sent_s) if sent_s is not None else None
@@ -206,7 +213,8 @@ class Exchange:
         now = serving.seconds()
         # From the whole request: how long its body was on its way says nothing of this replica.
         latency_s = now - self._began
-        serving.meter.ended(latency_s, leaves)
+        # How fast it fails says nothing of how fast it works.
+        serving.meter.ended(latency_s if answer.status < 500 else 0.0, leaves)
         stats: RouteStats = self._route.stats if self._route is not None else serving.unrouted
         stats.statuses[answer.status] = stats.statuses.get(answer.status, 0) + 1
         stats.latency_s.add(latency_s)

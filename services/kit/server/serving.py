@@ -11,11 +11,11 @@ from email.utils import format_datetime
 from twisted.logger import Logger
 
 from balancer import Clock
+from balancer.telemetry import LoadMeter
 from balancer.transport import Sweep
 from balancer.wire import format_load
 
 from ..logs import kind_of
-from .load import LoadMeter
 from .settings import ServerSettings
 from .site import RouteStats, Site
 
@@ -37,6 +37,7 @@ class Serving:
         meter: requests in flight and latencies.
         sweep: for the deadlines of requests.
         slow_sweep: for the times of connections.
+        probes: load probes answered.
         unrouted: what is counted of requests that have no route.
         bad_messages: refused messages by status.
         draining: whether connections end after their next answer.
@@ -59,6 +60,7 @@ class Serving:
         self.seconds = clock.seconds
         self._wall = wall
         self.meter = LoadMeter(clock.seconds())
+        self.probes = 0
         self.sweep = Sweep(clock)
         self.slow_sweep = Sweep(clock, _SLOW_TICK_S)
         self.unrouted = RouteStats()

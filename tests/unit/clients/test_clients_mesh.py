@@ -5,12 +5,14 @@ from __future__ import annotations
 from contextvars import copy_context
 from typing import Any, cast
 
+import msgspec
 import pytest
 from twisted.internet.defer import Deferred
 
 from balancer import Ambient, BadReply, CallError, Overloaded, Rejected, ServiceFailed, current
 from balancer.testing import Answer, Breaks, FakeReplica, World
 from clients import Mesh
+from clients.contract import Call, Contract, Message
 from clients.testing import mesh_in
 from clients.users import Erased, Users
 
@@ -201,3 +203,57 @@ def test_an_awaited_call_in_a_coroutine(world: World, mesh: Mesh, replica: FakeR
     coroutine = cast("Deferred[list[str]]", Deferred.fromCoroutine(both()))
     assert result(world, coroutine) == [USER.decode()] * 2
     assert len(replica.received) == 2
+
+
+class Ask(Message):
+    sku: str
+    page: int = 0
+
+
+class Told(Message):
+    text: str
+
+
+class Shop(Contract, name="shop"):
+    """Sells."""
+
+    find = Call(Ask, Told, get="/v1/find/{sku}", hedge=0.95, affinity="sku")
+    turn = Call(Ask, Told, get="/v1/turn/{sku}", affinity="page")
+
+
+TOLD = Answer(body=b'{"text":"yes"}')
+
+
+def test_calls_with_one_value_of_their_affinity_go_to_one_replica(world: World, mesh: Mesh) -> None:
+    replicas = world.add("shop", 5)
+    for replica in replicas:
+        replica.behaviour = TOLD
+    shop = mesh.client(Shop)
+    for number in range(20):
+        result(world, shop.find(sku="a", page=number))
+    assert sorted(replica.attempts for replica in replicas) == [0, 0, 0, 0, 20]
+    for number in range(40):
+        result(world, shop.find(sku=f"b{number}"))
+    assert sum(replica.attempts > 0 for replica in replicas) >= 4
+    taken = [replica.attempts for replica in replicas]
+    for sku in ("a", "b", "c"):
+        result(world, shop.turn(sku=sku, page=7))
+    assert max(r.attempts - had for r, had in zip(replicas, taken, strict=True)) == 3
+
+
+def test_a_declared_hedge_is_sent_after_the_operations_own_latency(
+    world: World, mesh: Mesh
+) -> None:
+    replicas = world.add("shop", 2)
+    for replica in replicas:
+        replica.behaviour = msgspec.structs.replace(TOLD, after_s=0.05)
+    shop = mesh.client(Shop)
+    for _ in range(100):
+        result(world, shop.find(sku="a"))
+    for replica in replicas:
+        replica.behaviour = msgspec.structs.replace(TOLD, after_s=0.4)
+    (stats,) = mesh.stats()
+    for call, hedges in [(shop.turn, 0), (shop.find.options(hedge=0.0), 0), (shop.find, 1)]:
+        result(world, call(sku="a"))
+        assert stats.hedges == hedges
+    assert [len(replica.received) - 100 for replica in replicas if replica.attempts > 99] == [3]

@@ -70,6 +70,14 @@ def test_what_may_be_tried_again(how: dict[str, Any], idempotent: bool, retryabl
         ({"get": "/x", "status": 199}, "status is 199"),
         ({"get": "/x", "status": 300}, "status is 300"),
         ({"post": "/x", "body_limit": -1}, "body_limit is -1"),
+        ({"get": "/x", "hedge": 0.4}, "hedge is 0.4"),
+        ({"get": "/x", "hedge": 1.0}, "hedge is 1.0"),
+        ({"get": "/x", "hedge": -0.5}, "hedge is -0.5"),
+        ({"get": "/x", "hedge": float("nan")}, "hedge is nan"),
+        ({"post": "/x", "hedge": 0.95}, "only an idempotent call can be hedged"),
+        ({"post": "/x", "hedge": 0.95, "keyed": True}, "only an idempotent call can be hedged"),
+        ({"get": "/x", "affinity": "nosuch"}, "affinity names nosuch, which Ask has not"),
+        ({"get": "/x", "affinity": "tags"}, "tags cannot be an affinity"),
     ],
 )
 def test_a_declaration_that_contradicts_itself_is_refused(
@@ -77,6 +85,19 @@ def test_a_declaration_that_contradicts_itself_is_refused(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         declare(**how)
+
+
+def test_hedging_and_affinity_are_off_unless_they_are_declared() -> None:
+    plain = declare(get="/x")
+    assert (plain.hedge, plain.affinity) == (0.0, "")
+    how = declare(get="/x", hedge=0.99, affinity="id")
+    assert (how.hedge, how.affinity) == (0.99, "id")
+    assert declare(put="/x", idempotent=True, hedge=0.5, affinity="more").affinity == "more"
+
+
+def test_what_can_be_none_is_no_affinity() -> None:
+    with pytest.raises(ValueError, match="text cannot be an affinity"):
+        Call(Fallback, Told, post="/x", affinity="text")
 
 
 class Inner(Message):

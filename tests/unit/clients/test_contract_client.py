@@ -23,6 +23,7 @@ class Talk(Contract, name="talk"):
     """Talk."""
 
     ask = Call(Ask, Told, get="/v1/{id}")
+    tell = Call(Ask, Told, post="/v1/{id}", keyed=True)
 
 
 class Recorder:
@@ -75,11 +76,25 @@ def test_options_are_for_one_call_and_add_up() -> None:
         {"deadline_s": float("inf")},
         {"priority": 4},
         {"priority": -1},
+        {"hedge": 0.3},
+        {"hedge": 1.0},
     ],
 )
 def test_options_out_of_range_are_refused(how: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=f"{next(iter(how))} is "):
         Talk(Recorder()).ask.options(**how)
+
+
+def test_a_hedge_is_an_option_of_idempotent_calls_alone() -> None:
+    recorder = Recorder()
+    talk = Talk(recorder)
+    hedged = talk.ask.options(hedge=0.95)
+    hedged.options(priority=3)(id="a")
+    hedged.options(hedge=0.0)(id="b")
+    assert [options and options.hedge for _, _, options in recorder.carried] == [0.95, 0.0]
+    talk.tell.options(hedge=0.0)
+    with pytest.raises(ValueError, match=r"talk\.tell.* is not idempotent"):
+        talk.tell.options(hedge=0.95)
 
 
 def test_clients_of_one_contract_do_not_share_their_carrier() -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from balancer.policy import Verdict, classify, may_retry
+from balancer.policy import Verdict, classify, failure_kind, is_refusal, may_retry
 
 # status, nacked -> the verdict; may it be tried again when it is retryable, and when it is not.
 TABLE = [
@@ -44,3 +44,26 @@ def test_the_table(
 def test_what_is_not_retryable_is_tried_again_only_after_a_nack() -> None:
     for status in range(200, 600):
         assert not may_retry(classify(status, nacked=False), status, retryable=False)
+
+
+@pytest.mark.parametrize(
+    ("status", "nacked", "refusal", "kind"),
+    [
+        (200, False, False, ""),
+        (404, False, False, ""),
+        (429, False, True, "overloaded"),
+        (503, False, True, "overloaded"),
+        (503, True, True, "overloaded"),
+        (409, True, True, "overloaded"),
+        (500, False, False, "service-failed"),
+        (501, False, False, "service-failed"),
+        (504, False, False, "deadline"),
+        (504, True, True, "deadline"),
+    ],
+)
+def test_what_is_told_of_an_answer_that_is_none(
+    status: int, nacked: bool, refusal: bool, kind: str
+) -> None:
+    verdict = classify(status, nacked=nacked)
+    assert is_refusal(verdict, status) is refusal
+    assert failure_kind(verdict, status) == kind

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from balancer import Endpoint
-from balancer.policy import EjectionSettings, Ejector, Fleet, Replica, TwoChoices
+from balancer.policy import BalancingSettings, EjectionSettings, Ejector, Fleet, Replica
 
 
 class Told:
@@ -13,18 +13,24 @@ class Told:
 
     def __init__(self, count: int, *, seed: int = 1, **settings: float) -> None:
         self.changes: list[str] = []
+        self.reasons: list[str] = []
         rng = random.Random(seed)
         ejection = EjectionSettings(**{"jitter": 0.0, **settings})  # type: ignore[arg-type]
         self.fleet = Fleet(
-            TwoChoices(rng.random),
+            BalancingSettings(policy="two-choices"),
             Ejector(ejection, rng.random),
-            lambda replica, change: self.changes.append(f"{replica.endpoint.replica} {change}"),
+            rng.random,
+            self.note,
         )
         self.endpoints = [
             Endpoint(service="u", replica=f"u{n}", address=f"10.0.0.{n}:80", pid=n)
             for n in range(1, count + 1)
         ]
         self.fleet.update(self.endpoints)
+
+    def note(self, replica: Replica, change: str, why: str) -> None:
+        self.changes.append(f"{replica.endpoint.replica} {change}")
+        self.reasons.append(why)
 
     def __getitem__(self, number: int) -> Replica:
         return self.fleet.replicas[self.endpoints[number].address]
@@ -52,7 +58,7 @@ def test_failures_in_a_row_eject_and_time_brings_one_probe(connecting: bool, tim
     told = Told(3)
     bad = told[0]
     told.fail(bad, 10.0, times - 1, connecting=connecting)
-    assert bad in told.picks(10.0)
+    assert bad in told.fleet.available
     told.fail(bad, 10.0, connecting=connecting)
     assert told.changes == ["u1 ejected"]
     assert told.picks(10.99) == {told[1], told[2]}
@@ -82,6 +88,7 @@ def test_a_failed_probe_ejects_for_twice_as_long() -> None:
 
 def test_a_refused_probe_restores_for_it_is_there() -> None:
     told = Told(2)
+    told.fleet.pick(10.0)
     told.fail(told[0], 10.0, 5)
     probe = told.fleet.pick(11.0)
     assert probe is not None
@@ -96,9 +103,9 @@ def test_an_abandoned_probe_lets_another_go() -> None:
     probe = told.fleet.pick(11.0)
     assert probe is not None
     number = told.begin(probe)
-    told.fleet.abandoned(probe, number - 1)
+    told.fleet.abandoned(probe, 11.0, number - 1, 0.5)
     assert told.picks(11.0) == {told[1]}, "an older attempt's end is not the probe's"
-    told.fleet.abandoned(probe, number)
+    told.fleet.abandoned(probe, 11.0, number, 0.5)
     assert told.fleet.pick(11.0) is probe
 
 
@@ -122,7 +129,7 @@ def test_late_outcomes_say_nothing() -> None:
     number = told.begin(bad)
     told.fleet.succeeded(bad, 11.1, numbers.pop())
     told.fleet.failed(bad, 11.1, numbers.pop())
-    told.fleet.abandoned(bad, numbers.pop())
+    told.fleet.abandoned(bad, 11.1, numbers.pop(), 1.1)
     told.fleet.drained(bad, 11.1, numbers.pop())
     assert told.changes == ["u1 ejected"]
     told.fleet.succeeded(bad, 11.2, number)
@@ -147,11 +154,10 @@ def test_a_third_and_never_nobody_is_kept(count: int, kept: int) -> None:
 def test_when_others_leave_an_ejected_one_is_better_than_none() -> None:
     told = Told(2)
     told.fail(told[0], 10.0, 5)
-    told.fleet.update(told.endpoints[:1])
+    told.fleet.update(told.endpoints[:1], 10.1)
     assert told.picks(10.1) == {told[0]}
-    # And a good answer, from after its ejection, restores it without any probe.
-    told.fleet.succeeded(told[0], 10.2, told.begin(told[0]))
     assert told.changes == ["u1 ejected", "u1 restored"]
+    assert told.reasons == ["failures", "panic"]
 
 
 def test_a_tried_replica_is_avoided_and_better_than_none() -> None:
@@ -204,24 +210,27 @@ def test_the_same_process_keeps_its_record_and_a_new_one_at_its_address_begins_a
 
 def test_refusals_fade() -> None:
     told = Told(2)
+    told.fleet.pick(10.0)
     for _ in range(4):
         told.fleet.refused(told[0], 10.0, told.begin(told[0]))
     told[1].in_flight = 3
     assert told.picks(10.0) == {told[1]}
-    assert told.picks(20.0) == {told[0]}
-    told.picks(60.0)
-    assert told[0].refusals == 0
+    now = 10.0
+    while told[0].refusals:
+        now += 1.0
+        told.picks(now)
+    assert told.picks(now) == {told[0]}
     told[1].in_flight = 0
-    assert told.picks(60.0) == {told[0], told[1]}
+    assert told.picks(now) == {told[0], told[1]}
 
 
-def test_a_good_answer_halves_what_is_held_against_a_replica() -> None:
+def test_good_answers_take_back_what_is_held_against_a_replica() -> None:
     told = Told(2)
     for _ in range(8):
         told.fleet.refused(told[0], 10.0, told.begin(told[0]))
-    for expected in (4, 2, 1, 0.5, 0.25, 0.125, 0):
+    while held := told[0].refusals:
         told.fleet.succeeded(told[0], 10.0, told.begin(told[0]))
-        assert told[0].refusals == expected
+        assert told[0].refusals <= held / 2
 
 
 def test_a_bad_entry_of_discovery_may_be_there_twice() -> None:
@@ -243,13 +252,39 @@ def test_while_a_probe_is_out_only_the_probe_counts() -> None:
     told = Told(2)
     bad = told[0]
     told.fail(bad, 10.0, 5)
-    told.fleet.update(told.endpoints[:1])
-    assert told.fleet.pick(10.5) is bad, "it is the only one"
+    # All others were tried by this call, so it goes there, ejected or not.
+    assert told.fleet.pick(10.5, (told[1],)) is bad
     before = told.begin(bad)
     assert told.fleet.pick(11.5) is bad
     probe = told.begin(bad)
     told.fleet.failed(bad, 11.6, before)
-    told.fleet.abandoned(bad, before)
+    told.fleet.abandoned(bad, 11.6, before, 1.1)
     assert bad.probing
     told.fleet.succeeded(bad, 11.7, probe)
     assert told.changes == ["u1 ejected", "u1 restored"]
+
+
+def test_a_good_answer_from_after_the_ejection_restores_without_a_probe() -> None:
+    told = Told(2)
+    told.fail(told[0], 10.0, 5)
+    assert told.fleet.pick(10.5, (told[1],)) is told[0]
+    told.fleet.succeeded(told[0], 10.6, told.begin(told[0]))
+    assert told.changes == ["u1 ejected", "u1 restored"]
+
+
+@pytest.mark.parametrize(
+    ("connecting", "times", "why"), [(False, 5, "failures"), (True, 2, "connect")]
+)
+def test_the_reason_is_told(connecting: bool, times: int, why: str) -> None:
+    told = Told(2)
+    told.fail(told[0], 10.0, times, connecting=connecting)
+    assert told.reasons == [why]
+    assert told[0].ejected_for == why
+    told.fail(told[1], 10.0, times, connecting=connecting)
+    assert told.changes[-1] == "u2 kept"
+    assert told.reasons == [why, why]
+    probe = told.fleet.pick(11.0)
+    assert probe is told[0]
+    told.fleet.succeeded(probe, 11.1, told.begin(probe))
+    assert told.changes[-1] == "u1 restored"
+    assert told.reasons == [why, why, why]

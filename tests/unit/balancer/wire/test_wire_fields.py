@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from balancer import Request
+from balancer.values import LoadReport
 from balancer.wire import (
     BadMessage,
     IncomingRequest,
-    LoadReport,
     RequestParser,
     WireLimits,
     attempt_bytes,

@@ -6,10 +6,15 @@ different messages: the report tells how long requests took of late at about the
 
 from __future__ import annotations
 
-from balancer.wire import LoadReport
+from collections import deque
+from statistics import median_low
 
-# Weight of the newest latency: 1/16 forgets half in 11 requests, so a change shows at once.
-_NEWEST = 1 / 16
+from ..values import LoadReport
+
+# Of so many requests at about the same load the median is reported. A median, because the first
+# request of a process (imports, connections) may take a hundred times the usual, and a mean would
+# keep callers away for as many requests; so few, because a change must show soon.
+_KEPT = 15
 
 
 class LoadMeter:
@@ -32,20 +37,21 @@ class LoadMeter:
         self._started = now
         self.in_flight = 0
         self.draining = False
-        # Index b: the mean latency (seconds) of requests among 2**(b-1)..2**b - 1 in flight.
-        self._by_load = [0.0] * 32
+        # Index b: the latest latencies (seconds) of requests among 2**(b-1)..2**b - 1 in flight.
+        self._by_load: list[deque[float]] = [deque(maxlen=_KEPT) for _ in range(32)]
 
     def ended(self, latency_s: float, leaves: int = 1) -> None:
         """Take note of an answered request.
 
         Args:
-            latency_s: from the whole request to its answer.
+            latency_s: from the whole request to its answer; 0 when it says nothing of how fast
+                requests are served, as that of a failure.
             leaves: 0 when its handler runs on; whoever sees it end takes it from `in_flight`.
         """
         index = self.in_flight.bit_length()
         self.in_flight -= leaves
-        known = self._by_load[index]
-        self._by_load[index] = known + (latency_s - known) * _NEWEST if known else latency_s
+        if latency_s:
+            self._by_load[index].append(latency_s)
 
     def report(self, now: float) -> LoadReport:
         """The load as of now, with the latency that one more request would likely see.
@@ -57,9 +63,10 @@ class LoadMeter:
         # Where nothing is known of this load, the nearest lower one is the best guess.
         while index > 1 and not self._by_load[index]:
             index -= 1
+        known = self._by_load[index]
         return LoadReport(
             in_flight=self.in_flight,
-            latency_ms=self._by_load[index] * 1000,
+            latency_ms=median_low(known) * 1000 if known else 0.0,
             age_s=int(now - self._started),
             draining=self.draining,
         )

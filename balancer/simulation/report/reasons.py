@@ -1,0 +1,13 @@
+"""Why a bound is missed, where one is: a sentence for each, no more and no fewer than there are.
+
+A miss without a reason is a fault, and so is a reason without a miss: `faults` finds both, the
+command says them and a test fails on them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+# By "section: case" of a claim, or "scenario: measure" of a verdict.
+REASONS: Mapping[str, str] = MappingProxyType({})

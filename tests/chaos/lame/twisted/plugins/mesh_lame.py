@@ -1,0 +1,3 @@
+from services.plugin import service_plugin
+
+lame = service_plugin("lame")
