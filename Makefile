@@ -46,7 +46,7 @@ check: $(SETUP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/python -m pytest -q -n $(WORKERS) tests/unit tests/contract tests/simulation
+	$(BIN)/python -m pytest -q -n $(WORKERS) -m "not slow" tests/unit tests/contract tests/simulation
 
 bench: $(BENCH_SETUP)
 	$(BIN)/python -m bench

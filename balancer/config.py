@@ -12,7 +12,7 @@ import re
 import tomllib
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import msgspec
 
@@ -105,6 +105,10 @@ class ConfigFile:
                 line, _ = self._find((*keys, found[1]))
                 known = [field.encode_name for field in msgspec.structs.fields(_at(kind, inner))]
                 text = f"unknown key {found[1]!r} in [{'.'.join(keys)}]{_hint(found[1], known)}"
+            elif found := re.match(r"Invalid enum value '(.*)'", what):
+                line, _ = self._find(keys)
+                known = [word for word in get_args(_at(kind, inner)) if word]
+                text = f"{'.'.join(keys)}: there is no {found[1]!r}{_hint(found[1], known)}"
             else:
                 # A range is checked by the whole section, and names its key in words.
                 words = [self._find((*keys, word)) for word in re.findall(r"[a-z_]+", what)]

@@ -34,7 +34,8 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
         pid: its process id on its own machine, or 0.
         version: what it runs.
         zone: where it runs, or "".
-        weight: its share relative to others; 1 is normal.
+        weight: its share relative to others, from 0.001 to 1,000; 1 is normal. Who is to have no
+            calls withdraws.
         started: when it started, in seconds since the epoch, or 0.
     """
 
@@ -47,6 +48,11 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     zone: str = ""
     weight: float = 1.0
     started: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Check the range: a registry is other people's data, and picks divide by the weight."""
+        if not 0.001 <= self.weight <= 1000:
+            raise ValueError(f"weight is {self.weight}; it goes from 0.001 to 1000")
 
 
 class LoadReport(msgspec.Struct, frozen=True):

@@ -55,7 +55,8 @@ class FolderRegistry:
         self.url = f"file:{folder.absolute()}"
         self._folder = folder
         self._clock = clock
-        self._entries: dict[Path, _Entry] = {}
+        # By service, so that a look at one costs nothing for the others.
+        self._entries: dict[str, dict[Path, _Entry]] = {}
         self._refused: set[tuple[Path, int]] = set()
         self._listeners: dict[str, list[Listener]] = {}
         self._known: dict[str, list[Endpoint]] = {}
@@ -78,8 +79,7 @@ class FolderRegistry:
                 return
             listeners.remove(listener)
             if not listeners and self._listeners.pop(service, None) is not None:
-                for path in [path for path in self._entries if path.parent.name == service]:
-                    self._forget(path)
+                self._forget_all(service)
                 if not self._listeners:
                     self._rest()
 
@@ -114,8 +114,8 @@ class FolderRegistry:
         """Look no more."""
         self._listeners.clear()
         self._rest()
-        for path in list(self._entries):
-            self._forget(path)
+        for service in list(self._entries):
+            self._forget_all(service)
 
     def _rest(self) -> None:
         if self._next_look is not None:
@@ -141,6 +141,7 @@ class FolderRegistry:
         if not _NAME(service):
             return []  # it may come out of a URL, and must not lead out of the folder
         folder = self._folder / service
+        entries = self._entries.setdefault(service, {})
         seen: set[Path] = set()
         try:
             with os.scandir(folder) as scan:
@@ -148,13 +149,12 @@ class FolderRegistry:
                     named = item.name.endswith(".json") and not item.name.startswith(".")
                     if named and item.is_file():
                         path = folder / item.name
-                        if self._is_living(path, item.inode()):
+                        if self._is_living(entries, path, item.inode()):
                             seen.add(path)
         except FileNotFoundError:
             # Nobody was ever announced, or the folder was deleted under those who live: a lease is
             # the lock, and those that are open here can still be asked.
-            open_here = [path for path in self._entries if path.parent == folder]
-            seen.update(path for path in open_here if not is_dead(self._entries[path].descriptor))
+            seen.update(path for path in entries if not is_dead(entries[path].descriptor))
         except OSError as error:
             # What was known last is still the best guess: stale beats down.
             if service not in self._unreadable:
@@ -169,21 +169,21 @@ class FolderRegistry:
         self._unreadable.discard(service)
         self._refused = {entry for entry in self._refused if entry[0].exists()}
         self._looked_at = self._clock.seconds()
-        for path in [p for p in self._entries if p.parent == folder and p not in seen]:
-            self._forget(path)
-        return [self._entries[path].endpoint for path in sorted(seen)]
+        for path in [path for path in entries if path not in seen]:
+            _forget(entries, path)
+        return [entries[path].endpoint for path in sorted(seen)]
 
-    def _is_living(self, path: Path, inode: int) -> bool:
-        entry = self._entries.get(path)
+    def _is_living(self, entries: dict[Path, _Entry], path: Path, inode: int) -> bool:
+        entry = entries.get(path)
         if entry is None or entry.inode != inode:
-            self._forget(path)
+            _forget(entries, path)
             entry = self._open(path, inode)
             if entry is None:
                 return False
-            self._entries[path] = entry
+            entries[path] = entry
         if not is_dead(entry.descriptor):
             return True
-        self._forget(path)
+        _forget(entries, path)
         with suppress(OSError):  # somebody else cleared it away, or the folder is not ours to clean
             path.unlink()
         return False
@@ -207,7 +207,13 @@ class FolderRegistry:
             return None
         return _Entry(descriptor, inode, endpoint)
 
-    def _forget(self, path: Path) -> None:
-        entry = self._entries.pop(path, None)
-        if entry is not None:
-            os.close(entry.descriptor)
+    def _forget_all(self, service: str) -> None:
+        entries = self._entries.pop(service, {})
+        for path in list(entries):
+            _forget(entries, path)
+
+
+def _forget(entries: dict[Path, _Entry], path: Path) -> None:
+    entry = entries.pop(path, None)
+    if entry is not None:
+        os.close(entry.descriptor)

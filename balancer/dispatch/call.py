@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from ..errors import AttemptTimeout, CallError, ConfigError, ConnectFailed
+from ..errors import AttemptTimeout, CallError, ConfigError, ConnectFailed, DeadlineExceeded
 from ..policy import Replica, Verdict, attempt_deadline, failure_kind, is_refusal, may_retry
 from ..transport import Channel
 from ..values import Reply, Request
@@ -231,6 +231,8 @@ class PendingCall(Generic[Answer]):
             self._service.fleet.failed(replica, now, self._number)
         if now >= self._deadline:
             self._abandon()
+            if self._sampled is not None:
+                self._sampled.failed(replica, now, DeadlineExceeded.kind)
             self._give_up(self._deadline_error(f"while {address} had it", sent=sent), now)
             return
         silent = AttemptTimeout(f"{address} was silent for its share of the deadline", sent=sent)

@@ -44,6 +44,8 @@ def hear(
         fleet.succeeded(replica, now, number)
     elif verdict is Verdict.FAILED:
         fleet.failed(replica, now, number)
+        fleet.spoke(replica)
     else:
-        fleet.refused(replica, now, number)
+        # A 504 had no time left when it came: that is the caller's clock, not the replica's room.
+        fleet.refused(replica, now, number, full=reply.status != 504)
     return verdict

@@ -13,7 +13,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from ..errors import AttemptTimeout, CallError, ConfigError, ConnectFailed
+from ..errors import AttemptTimeout, CallError, ConfigError, ConnectFailed, DeadlineExceeded
 from ..policy import Replica, Verdict
 from ..transport import Channel
 from ..values import Reply, Request
@@ -22,6 +22,9 @@ from .call import Answer, PendingCall
 from .called import CalledService
 from .hearing import hear
 from .means import Means
+
+# How the decision log names the end of an attempt that was not needed any more.
+_TAKEN_BACK = "cancelled"
 
 
 class Hedge:
@@ -116,21 +119,18 @@ class HedgedCall(PendingCall[Answer]):
                 self._means.sweep.add(self, self._until)
                 self._send_hedge(now)
                 return
-        if self._hedge is None or self._replica is None or now >= self._deadline:
+        hedge = self._hedge
+        if hedge is None:
             super().expired(now)
-            return
-        # The call's own attempt has had its share, and the hedge is there to carry on.
-        replica = self._replica
-        silent = AttemptTimeout(
-            f"{replica.endpoint.address} was silent for its share of the deadline",
-            sent=self._was_sent(),
-        )
-        self._service.fleet.failed(replica, now, self._number)
-        self._abandon()
-        self._setbacks().failed(replica, silent)
-        if self._sampled is not None:
-            self._sampled.failed(replica, now, silent.kind)
-        self._promote(self._hedge, now)
+        elif now < self._deadline:
+            self._hand_over(hedge, now)
+        else:
+            if hedge.carrier is not None:
+                # The call may have been begun there, also if its own attempt was never sent.
+                also = f"{hedge.replica.endpoint.address} was asked as well, and was silent"
+                self._setbacks().failed(hedge.replica, AttemptTimeout(also, sent=True))
+            self._drop(now, DeadlineExceeded.kind)
+            super().expired(now)
 
     # What the hedge tells.
 
@@ -148,8 +148,10 @@ class HedgedCall(PendingCall[Answer]):
         if self._sampled is not None:
             self._sampled.answered(replica, now, reply.status)
         if verdict is Verdict.GOOD or verdict is Verdict.REJECTED:
-            waited_s = now - self._attempted
-            fleet.abandoned(self._abandon(), now, self._number, waited_s)
+            own = self._abandon()
+            fleet.abandoned(own, now, self._number, now - self._attempted)
+            if self._sampled is not None:
+                self._sampled.failed(own, now, _TAKEN_BACK)
             self._conclude(reply, verdict, now)
         else:
             self._setbacks().replied(replica, reply, verdict, now)
@@ -214,11 +216,23 @@ class HedgedCall(PendingCall[Answer]):
         self._promote(self._hedge, now)
         return True
 
+    def _hand_over(self, hedge: Hedge, now: float) -> None:
+        """End the call's own attempt, which has had its share: the hedge is there to carry on."""
+        sent = self._was_sent()
+        replica = self._abandon()
+        self._service.fleet.failed(replica, now, self._number)
+        silent = AttemptTimeout(
+            f"{replica.endpoint.address} was silent for its share of the deadline", sent=sent
+        )
+        self._setbacks().failed(replica, silent)
+        if self._sampled is not None:
+            self._sampled.failed(replica, now, silent.kind)
+        self._promote(hedge, now)
+
     def _promote(self, hedge: Hedge, now: float) -> None:
         """Put the hedge in the place of the call's own attempt, which has ended."""
         self._hedge = None
         self._promoted = hedge
-        self._hedging = False
         self._replica = hedge.replica
         self._channel = hedge.channel
         self._number = hedge.number
@@ -241,27 +255,25 @@ class HedgedCall(PendingCall[Answer]):
         return self._leave()
 
     def _conclude(self, reply: Reply, verdict: Verdict, now: float) -> None:
-        self._drop()
+        self._drop(now, _TAKEN_BACK)
         if verdict is Verdict.GOOD:
             self._delay.add(now - self._measured_from)
         super()._conclude(reply, verdict, now)
 
-    def _fail(self, error: CallError, now: float) -> None:
-        self._drop()
-        super()._fail(error, now)
-
     def _cancelled(self, deferred: Deferred[Answer]) -> None:
-        self._drop()
+        self._drop(self._means.clock.seconds(), _TAKEN_BACK)
         super()._cancelled(deferred)
 
-    def _drop(self) -> None:
+    def _drop(self, now: float, why: str) -> None:
         """Take the hedge back, if it still runs."""
         hedge = self._hedge
         if hedge is not None:
             self._hedge = None
+            replica = hedge.replica
             assert hedge.channel is not None
             hedge.channel.abandon(hedge)
-            hedge.replica.in_flight -= 1
-            now = self._means.clock.seconds()
+            replica.in_flight -= 1
             waited_s = now - hedge.attempted
-            self._service.fleet.abandoned(hedge.replica, now, hedge.number, waited_s)
+            self._service.fleet.abandoned(replica, now, hedge.number, waited_s)
+            if self._sampled is not None:
+                self._sampled.failed(replica, now, why)

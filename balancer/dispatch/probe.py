@@ -2,7 +2,8 @@
 
 ``OPTIONS *`` is HTTP's own question to a server about itself (RFC 9110, 9.3.7). A replica answers
 it at once, whatever it has to do, and ``Mesh-Load`` comes with it as with every answer. A probe is
-no call: no budget, no retry, and it says nothing of the replica's health.
+no call: no budget, no retry. Of the replica's health it says one thing: that it lives, whatever it
+answers (`balancer.policy.silence`).
 """
 
 from __future__ import annotations

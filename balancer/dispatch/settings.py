@@ -39,5 +39,5 @@ class DispatchSettings(Settings, frozen=True, kw_only=True):
         """Check the ranges."""
         if self.attempts < 1:
             raise ValueError("attempts must be at least 1")
-        if self.backoff_s < 0:
+        if not self.backoff_s >= 0:
             raise ValueError("backoff_s must not be below 0")

@@ -57,7 +57,7 @@ class BalancingSettings(Settings, frozen=True, kw_only=True):
         """Check the ranges."""
         if self.choices < 1:
             raise ValueError("choices must be at least 1")
-        if self.warmup_s < 0:
+        if not self.warmup_s >= 0:
             raise ValueError("warmup_s must not be below 0")
         if "" in self.versions or any(not 0 <= share <= 1 for share in self.versions.values()):
             raise ValueError("versions must have names, and shares from 0 to 1")

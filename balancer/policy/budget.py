@@ -43,7 +43,7 @@ class BudgetSettings(Settings, frozen=True, kw_only=True):
         """Check the ranges."""
         if not 0 <= self.ratio <= 1:
             raise ValueError("ratio goes from 0 to 1")
-        if self.per_s < 0:
+        if not self.per_s >= 0:
             raise ValueError("per_s must not be below 0")
 
 

@@ -19,6 +19,7 @@ the others (`balancer.policy.outliers`), and what says nothing at all (`balancer
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 
 from ..config import Settings
 from .replica import Reason, Replica
@@ -60,8 +61,8 @@ class EjectionSettings(Settings, frozen=True, kw_only=True):
         """Check the ranges."""
         if self.failures < 1 or self.connect_failures < 1:
             raise ValueError("failures and connect_failures must be at least 1")
-        if not self.outlier_share > 0:
-            raise ValueError("outlier_share must be above 0")
+        if not (0 < self.outlier_share <= 1 or self.outlier_share == inf):
+            raise ValueError("outlier_share goes from above 0 to 1, or is inf for never")
         if not self.slow_ratio > 1:
             raise ValueError("slow_ratio must be above 1")
         if not self.slow_least_s >= 0:

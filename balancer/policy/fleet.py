@@ -15,7 +15,7 @@ from .balancing import BalancingSettings
 from .ejection import Ejector
 from .grouping import Grouping
 from .health import Health, OnHealth
-from .pick import Picker, make_picker
+from .pick import Picker, make_picker, signal_name
 from .pick.draw import draw
 from .probing import Prober
 from .records import update_records
@@ -31,10 +31,10 @@ _NEWEST_LATENCY = 1 / 8
 # Weight of the newest report's cost. A single one is as noisy as the requests behind it; three or
 # four tell (laboratory: antagonists; from 0.1 to 0.6 it makes little difference, and 1 does harm).
 _NEWEST_COST = 0.3
+# Signals that go by what replicas report.
+_REPORTED = frozenset({"reported", "latency", "expected"})
 # A report's age is in whole seconds.
 _SAME_AGE_S = 2.0
-# Longer pauses are as this one (seconds): by then everything has faded.
-_LONGEST_S = 60.0
 
 
 class Fleet:
@@ -55,6 +55,7 @@ class Fleet:
         "_picked_by",
         "_prober",
         "_random",
+        "_reads_reports",
         "_step_at",
         "_stepped_at",
         "_subset",
@@ -84,6 +85,7 @@ class Fleet:
         self._heard = 0
         self._prober = Prober()
         self._observes_peak = balancing.signal == "peak-ewma"
+        self._reads_reports = signal_name(balancing) in _REPORTED
         self._grouping = Grouping(balancing, random)
         self._subset = Subset(
             balancing.subset, lambda endpoint: group_name(endpoint, balancing), random
@@ -146,7 +148,7 @@ class Fleet:
         Returns:
             A replica to be asked for its load, or None.
         """
-        due = self._prober.due(now)
+        due = self._reads_reports and self._prober.due(now)
         if self._health.suspects:
             return self._health.take_suspect()
         return draw(self.available, self._random) if due and len(self.available) > 1 else None
@@ -155,15 +157,19 @@ class Fleet:
         """Take note of a sign of life: an answer of whatever kind, to a load probe too."""
         replica.silent = 0
 
-    def heard(self, replica: Replica, now: float, report: LoadReport) -> None:
+    def heard(
+        self, replica: Replica, now: float, report: LoadReport, latency_s: float = 0.0
+    ) -> None:
         """Take note of a replica's load, as told on a good answer or to a load probe.
 
         Args:
             replica: whose.
             now: monotonic seconds.
             report: what it says.
+            latency_s: how long the answer took, in seconds, for a report that tells no latency; 0
+                for a load probe's, which says nothing of the others.
         """
-        self._take_report(replica, now, report.in_flight, report.latency_ms / 1000)
+        self._take_report(replica, now, report.in_flight, report.latency_ms / 1000 or latency_s)
         self._prober.heard(now)
         age_s = report.age_s
         known_s = now - replica.born
@@ -176,7 +182,7 @@ class Fleet:
         replica: Replica,
         now: float,
         number: int,
-        latency_s: float = 0.0,
+        latency_s: float | None = None,
         report: LoadReport | None = None,
     ) -> None:
         """Take note of an answer that says nothing bad of the replica.
@@ -185,7 +191,7 @@ class Fleet:
             replica: whose answer it is.
             now: monotonic seconds.
             number: the attempt's; likewise below.
-            latency_s: how long the attempt took, in seconds; 0 when that says nothing, because
+            latency_s: how long the attempt took, in seconds; None when that says nothing, because
                 the call was rejected.
             report: the load that came with it, or None.
         """
@@ -197,7 +203,8 @@ class Fleet:
             if self._health.answered(replica, now, latency_s):
                 self._regroup()
         replica.answers += 1.0
-        if latency_s:
+        if latency_s is not None:
+            replica.answered_at = now
             if latency_s > self._health.usual.slow_s:
                 replica.slow += 1.0
             known_s = replica.latency_s
@@ -208,7 +215,7 @@ class Fleet:
                 observe_peak(replica, latency_s, now)
             # Only good answers' reports are believed: whoever fails fast looks idle.
             if report is not None:
-                self.heard(replica, now, report)
+                self.heard(replica, now, report, latency_s)
             else:
                 # What we see ourselves stands in for it.
                 self._take_report(replica, now, replica.in_flight, latency_s)
@@ -228,17 +235,24 @@ class Fleet:
         if self._health.failed(replica, now, connecting=connecting):
             self._regroup()
 
-    def refused(self, replica: Replica, now: float, number: int) -> None:
-        """Take note of a refusal for lack of room: busy is not broken, but there is no room there.
+    def refused(self, replica: Replica, now: float, number: int, *, full: bool = True) -> None:
+        """Take note of a refusal: busy is not broken, but there is no room there.
 
         Ejecting would make the others busier; counting it as load sends calls where they are taken.
+
+        Args:
+            replica: who refused.
+            now: monotonic seconds.
+            number: the attempt's.
+            full: whether it was for lack of room, and not of time.
         """
         replica.silent = 0
         if number <= replica.settled:
             return
         if self._health.refused(replica, now):
             self._regroup()
-        hold_refusal(replica, self.replicas.values())
+        if full:
+            hold_refusal(replica, self.replicas.values())
 
     def abandoned(self, replica: Replica, now: float, number: int, waited_s: float) -> None:
         """Take note of an attempt that was given up before it told anything.
@@ -288,12 +302,14 @@ class Fleet:
         self._grouping.heard(replica, now)
 
     def _pick_another(self, now: float, tried: tuple[Replica, ...]) -> Replica | None:
-        """For another attempt: the lightest that was not tried, of all groups."""
-        candidates = (
-            [replica for replica in self.available if replica not in tried]
-            or [replica for replica in self.replicas.values() if replica not in tried]
-            or self.available
-        )
+        """For another attempt: one that was not tried, of all groups, and by load alone.
+
+        An ejected one is better than the same again; one that is leaving is not.
+        """
+        candidates = [replica for replica in self.available if replica not in tried]
+        if not candidates:
+            staying = [replica for replica in self.replicas.values() if not replica.draining]
+            candidates = [replica for replica in staying if replica not in tried] or self.available
         if not candidates:
             return None
         picker = self._picked_by = make_picker(self._balancing, self._random)
@@ -314,7 +330,7 @@ class Fleet:
     def _step(self, now: float) -> None:
         """Do what is done twice a second."""
         every = list(self.replicas.values())
-        passed_s = min(now - self._stepped_at, _LONGEST_S)
+        passed_s = now - self._stepped_at
         fade_refusals(every, passed_s)
         fade_reports(every, now, passed_s, self._heard, self._health.usual.latency_s)
         self._heard = 0

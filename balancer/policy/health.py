@@ -96,18 +96,19 @@ class Health:
 
     # What attempts tell; the late ones are not brought here.
 
-    def answered(self, replica: Replica, now: float, latency_s: float) -> bool:
+    def answered(self, replica: Replica, now: float, latency_s: float | None) -> bool:
         """Take note of an answer after failures, refusals or an ejection.
 
         Args:
             replica: whose.
             now: monotonic seconds.
-            latency_s: how long it took; 0 when it rejected the call.
+            latency_s: how long it took; None when it rejected the call.
         """
         if replica.ejected_until:
             why = replica.ejected_for
-            slow = why == "latency" and latency_s > self.usual.slow_s
-            if slow or (why == "rejections" and not latency_s):
+            rejected = latency_s is None
+            slow = latency_s is not None and latency_s > self.usual.slow_s
+            if (why == "latency" and slow) or (why == "rejections" and rejected):
                 return replica.probing and self._eject(replica, now, why)
         return self._restore(replica, now)
 
@@ -123,6 +124,7 @@ class Health:
 
     def refused(self, replica: Replica, now: float) -> bool:
         """Take note of a refusal: a probe asks whether the replica is there, and it is."""
+        replica.connect_failures = 0
         return replica.probing and self._restore(replica, now)
 
     def abandoned(self, replica: Replica, now: float, number: int, waited_s: float) -> bool:

@@ -5,9 +5,10 @@ So each refusal and failure counts like attempts in flight, fading; how many dep
 others do.
 
 - *Most do not refuse*: then the others have room, and it has none, or is broken without saying so.
-  It is held to be five times as busy as the busiest, so that it is tried again when that has
-  faded to the others' load: with a time constant of 20 s that is after 20 s * ln 5 = 32 s, sooner
-  when the others have more to do by then. A good answer takes most of it back.
+  It is held to be six times as busy as the busiest (who counts as two attempts busier than it
+  is), and is tried again when that has faded to the others' load. With a time constant of 20 s that
+  is after 20 s * ln 6 = 36 s beside others with very much to do, and after up to 75 s beside idle
+  ones, who do not need it. A good answer takes most of it back.
 - *Half or more refuse*: then the service is overloaded, the calls have to go somewhere, and a
   refusal counts as one attempt. Not much more than the busiest replica's load (as its cost weighs
   it) is held against anybody for longer than a step: it would not turn more calls away now, and
@@ -31,9 +32,9 @@ from .replica import Replica
 
 _FADE_S = 20.0
 _FORGOTTEN = 0.1
-_TIMES = 5.0
+_TIMES = 6.0
 # So many attempts at the least, where nobody is busy: a pick looks at whole attempts.
-_LEAST = 10.0
+_LEAST = 2.0
 # What is held against a replica in an overload at the most, in the busiest one's loads: a little
 # more than that load itself, because it fades until the next step, and some picks want a lead.
 _LEAD = 1.25

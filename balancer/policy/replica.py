@@ -11,7 +11,8 @@ from typing import Literal, TypeAlias
 from ..values import Endpoint
 
 # Why a replica is ejected: failures in a row, failed connects in a row, more failures than the
-# others have, slower than the others are, no sign of life, or that it said it leaves; "" for never.
+# others have, slower than the others are, more 4xx than the others answer, no sign of life, or that
+# it said it leaves; "" for never.
 Reason: TypeAlias = Literal[
     "", "failures", "connect", "success-rate", "latency", "rejections", "silence", "draining"
 ]
@@ -42,9 +43,11 @@ class Replica:
         weight: what it should take of the calls beside others: ``share``, less while it is young;
             above 0, at most 1.
         born: when it started, in monotonic seconds; minus infinity when it is not young.
+        answered_at: when it last gave this process a good answer, in monotonic seconds; 0.0 for
+            never.
         heard_at: when it last reported its load, in monotonic seconds; 0.0 for never.
         others: requests of other callers in it, as it last reported; fading when that is long ago.
-        report_latency_s: how long requests take in it of late, as it last reported.
+        report_latency_s: how long requests take in it of late, as it last reported; likewise.
         cost_s: how slow it is, whatever its load: seconds that a request takes, by the square root
             of those in flight; see `balancer.policy.signals`.
         latency_s: how long our own attempts took of late, in seconds; 0.0 when none has ended.
@@ -59,6 +62,7 @@ class Replica:
     """
 
     __slots__ = (
+        "answered_at",
         "answers",
         "attempts",
         "born",
@@ -114,6 +118,7 @@ class Replica:
         self.share = 1.0
         self.weight = 1.0
         self.born = float("-inf")
+        self.answered_at = 0.0
         self.heard_at = 0.0
         self.others: float = 0
         self.report_latency_s = 0.0

@@ -10,7 +10,8 @@ not, because picks draw by weight already, and while all are idle a light one wo
   Source: Finagle, "Aperture load balancers" and its peak EWMA metric, whose decay of 10 s is used.
 - *reported*: requests that the replica itself reports, corrected by what this process has begun
   and ended since.
-- *latency*: the latency that the replica reports for about its present load.
+- *latency*: the latency that the replica reports for about its present load; before its first
+  report, what a request costs elsewhere.
 - *expected*: reported requests times what one costs there. The load goes stale in the time of a
   request; the cost, which tells a fast replica from a slow one, does not, and so even a report of a
   minute ago is worth something. The cost is the reported latency by the *square root* of the load
@@ -74,7 +75,8 @@ def reported(replica: Replica, _now: float) -> float:
 
 def latency(replica: Replica, _now: float) -> float:
     """The replica's own latency of late."""
-    return replica.report_latency_s * (1 + replica.refusals / replica.weight)
+    latency_s = replica.report_latency_s or replica.cost_s
+    return latency_s * (1 + replica.refusals / replica.weight)
 
 
 def expected(replica: Replica, _now: float) -> float:

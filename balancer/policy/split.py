@@ -104,7 +104,8 @@ def _version_shares(
     present: Mapping[str, Sequence[Replica]], wanted: Mapping[str, float]
 ) -> dict[str, float]:
     """The shares, all above 0, of the versions that are present."""
-    shares = {version: wanted[version] for version in present if version in wanted}
+    # In the order of the settings: a key's place among the shares must not hang on who is well.
+    shares = {version: share for version, share in wanted.items() if version in present}
     if "" in present:
         shares[""] = 1 - sum(shares.values())
     # A sum of decimal fractions may miss 1 by a rounding error.

@@ -56,9 +56,9 @@ class ThrottleSettings(Settings, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        if self.k and self.k < 1:
+        if self.k and not self.k >= 1:
             raise ValueError("k is at least 1, or 0 for never: below 1 well services are throttled")
-        if self.window_s <= 0:
+        if not self.window_s > 0:
             raise ValueError("window_s must be above 0")
 
 

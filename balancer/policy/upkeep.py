@@ -4,9 +4,9 @@ Worked out for the whole fleet twice a second, so that a pick finds plain number
 
 *Reports* fade as news of the others comes in. A replica that nobody picks reports nothing new, and
 what was last heard of it, good or bad, would be believed for ever: so its cost drifts to what is
-typical, and its load to nought. The measure is the number of reports heard since, not time alone: a
-caller who makes ten calls a second to a hundred replicas hears of each every ten seconds, and needs
-what it learned a minute ago.
+typical, its load to nought, and its latency to what goes with these. The measure is the number of
+reports heard since, not time alone: a caller who makes ten calls a second to a hundred replicas
+hears of each every ten seconds, and needs what it learned a minute ago.
 
 A replica that has calls of ours and has told nothing for half as long again as calls usually take
 is another matter: it answers late or never, others send to it as we do, and its load is the higher
@@ -20,6 +20,7 @@ from a tenth over the warm-up. Source: Envoy, "Slow start mode", whose least wei
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import sqrt
 from statistics import median_low
 
 from .replica import UNHEARD_COST_S, Replica
@@ -62,11 +63,17 @@ def fade_reports(
     for replica in replicas:
         if not replica.heard_at:
             replica.cost_s = typical_s
+            replica.others *= left
         elif usual_s and replica.in_flight and replica.heard_at < late:
             replica.others += replica.in_flight
-        elif replica.heard_at < now - _NEWS_S:
+        elif replica.answered_at < now - _NEWS_S:
+            # By answers, for a load probe may bring no more than a cost of long ago.
             replica.cost_s += (typical_s - replica.cost_s) * drift
-            replica.others *= left
+            if replica.heard_at < now - _NEWS_S:
+                replica.others *= left
+                # The latency goes after both.
+                now_s = replica.cost_s * sqrt(replica.others + replica.in_flight + 1)
+                replica.report_latency_s += (now_s - replica.report_latency_s) * drift
 
 
 def weigh(replicas: Sequence[Replica], now: float, warmup_s: float) -> bool:

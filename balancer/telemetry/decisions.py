@@ -62,7 +62,7 @@ class CandidateEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
         refusals: recent refusals and failures, each as heavy as an attempt in flight, fading.
         cost_s: how slow it is whatever its load: seconds a request, by the square root of those in
             flight; see `balancer.policy.signals`.
-        reported_s: how long requests took in it of late, as it last reported, in seconds.
+        reported_s: how long requests took in it of late, as it last reported, in seconds; fading.
         latency_s: how long our own attempts took of late, in seconds; 0 when none has ended.
         heard_s: how old its last report was, in seconds; None when it has reported nothing yet.
         load: the value of the call's signal, the less the better.
@@ -163,8 +163,9 @@ class HealthEntry(
         address: "host:port".
         change: "ejected", "restored", or "kept" (it would have been ejected, but most are; told
             once a second at the most).
-        reason: "failures", "connect", "success-rate", "latency", "silence" or "draining": why it
-            was ejected, of a restored one too; or "panic", when too few well ones were left.
+        reason: "failures", "connect", "success-rate", "latency", "rejections", "silence" or
+            "draining": why it was ejected, of a restored one too; or "panic", when too few well
+            ones were left.
         why: in words, such as "5 failures in a row".
         ejected_s: how long it is left out, in seconds; 0 unless it was ejected.
     """

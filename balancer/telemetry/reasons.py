@@ -27,6 +27,10 @@ _LOWEST: Mapping[str, str] = MappingProxyType(
 )
 # Signals that say nothing before a replica has reported.
 _OF_REPORTS = frozenset({"reported", "latency", "expected"})
+# What came of the probe of whom something else than failures had ejected.
+_PROBES: Mapping[str, str] = MappingProxyType(
+    {"latency": "its probe took far too long", "rejections": "its probe was rejected"}
+)
 # More names than this fill the line and tell nothing more.
 _NAMES = 3
 
@@ -94,7 +98,7 @@ def health_reason(replica: Replica, change: str, reason: str, *, again: bool) ->
     if change == "restored":
         return "too few well ones were left" if reason == "panic" else "its probe was answered"
     if change == "ejected" and again and reason != "draining":
-        return "its probe took far too long" if reason == "latency" else "its probe failed"
+        return _PROBES.get(reason, "its probe failed")
     why = _illness(replica, reason)
     return f"{why}; but too few would be left" if change == "kept" else why
 
@@ -110,6 +114,9 @@ def _illness(replica: Replica, reason: str) -> str:  # noqa: PLR0911 - a case ea
             return f"{share:.0%} of its attempts of late failed, and far fewer of the others'"
         case "latency":
             return "its answers of late took far longer than the others'"
+        case "rejections":
+            share = replica.rejections / replica.answers
+            return f"{share:.0%} of its answers of late were 4xx, and far fewer of the others'"
         case "silence":
             return "calls went there, and nothing came back"
         case "draining":
@@ -171,7 +178,7 @@ def _by_load(choice: Choice) -> str:
         tie = " (a tie)" if loads.count(picked.load) > 1 else ""
         return f"{_LOWEST.get(choice.signal, 'lowest load')} of {count}{tie}"
     if choice.policy == "fresh":
-        return f"drawn by speed: no other of the {count} is better by a tenth"
+        return f"drawn by speed: no other of the {count} is better by enough"
     return f"drawn of {count}"
 
 
@@ -183,13 +190,10 @@ def _by_heat(choice: Choice) -> str:
     def load(each: CandidateEntry) -> float:
         return (each.others + each.in_flight + each.refusals) / each.weight
 
-    def latency_s(each: CandidateEntry) -> float:
-        return each.reported_s / each.weight
-
     # The cold are all those below some load. Were the picked one cold, nobody with less load could
     # be faster.
     calmer = [each for each in compared if load(each) <= load(picked)]
-    if min(latency_s(each) for each in calmer) < latency_s(picked):
+    if min(each.reported_s for each in calmer) < picked.reported_s:
         return f"fewest in flight of {len(compared)} heard of lately, all of which are busy"
     return f"fastest of those not busy, of {len(compared)} heard of lately"
 

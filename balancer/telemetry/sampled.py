@@ -194,9 +194,8 @@ class SampledCall:
             status = next((each.status for each in reversed(self._attempts) if each.status), 0)
         for attempt in self._attempts:
             if attempt.ended is None:
-                attempt.ended = now
-                # With the call, or because another attempt of it was faster.
-                attempt.error = error if error in ("deadline", "cancelled") else "cancelled"
+                # Any other end was told; this one is the caller's doing.
+                attempt.ended, attempt.error = now, "cancelled"
         self._add(
             CallEntry(
                 at_s=self._since(self._began),

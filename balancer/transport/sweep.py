@@ -3,6 +3,11 @@
 A delayed call that is nearly always cancelled costs 1 to 2 microseconds a request. Here entries lie
 in buckets of a few milliseconds; a tick looks only at the buckets that are due. An entry fires at
 its instant or at most one tick later, never before.
+
+When this process itself was held up (a collection, a starved machine), answers that came in time
+lie unread in the kernel, and a reactor runs its timers before it reads. So a tick that comes very
+late lets the sockets be read first: else a pause of half a second would be counted as the failure
+of every replica that has answered meanwhile.
 """
 
 from __future__ import annotations
@@ -15,6 +20,11 @@ from ..clock import Clock
 
 # Width of a bucket and time between ticks (seconds): a deadline of 250 ms is then at most 4 % late.
 TICK_S = 0.01
+
+# So late (seconds) a tick comes only when the process was held up.
+_HELD_UP_S = 0.05
+# And it makes way once, however long the others take then.
+_ONCE_S = 3600.0
 
 _log = Logger()
 
@@ -35,7 +45,7 @@ class Timed(Protocol):
 class Sweep:
     """Keeps entries until their instant."""
 
-    __slots__ = ("_buckets", "_clock", "_running", "_swept", "_tick_s")
+    __slots__ = ("_buckets", "_clock", "_due_at", "_running", "_swept", "_tick_s")
 
     def __init__(self, clock: Clock, tick_s: float = TICK_S) -> None:
         """Begin empty; the clock is used only while there are entries.
@@ -50,6 +60,7 @@ class Sweep:
         self._buckets: dict[int, dict[Timed, None]] = {}
         self._running = False
         self._swept = 0
+        self._due_at = 0.0
 
     def add(self, entry: Timed, instant: float) -> None:
         """Have an entry told at an instant; it must not lie in a sweep already.
@@ -90,10 +101,16 @@ class Sweep:
         """Have the next tick at the end of the bucket that runs, so that nothing waits for two."""
         wait_s = (self._swept + 1) * self._tick_s - now
         # Rounding may leave next to nothing, which must not become a tick without progress.
-        self._clock.callLater(max(wait_s, self._tick_s / 100), self._tick)
+        wait_s = max(wait_s, self._tick_s / 100)
+        self._due_at = now + wait_s
+        self._clock.callLater(wait_s, self._tick)
 
     def _tick(self) -> None:
         now = self._clock.seconds()
+        if now - self._due_at > _HELD_UP_S:
+            self._due_at = now + _ONCE_S
+            self._clock.callLater(0, self._tick)
+            return
         upto = int(now / self._tick_s)
         buckets = self._buckets
         if upto - self._swept > len(buckets):

@@ -9,8 +9,11 @@ from functools import lru_cache
 
 from ..values import LoadReport
 
-# No request takes a day.
+# No request takes a day, and none that was measured less than a nanosecond.
 _FOR_EVER_MS = 86_400_000.0
+_NEVER_MS = 1e-6
+# Of requests, or of seconds; what is beyond no float can hold.
+_MOST = 10**12
 
 
 def format_load(load: LoadReport) -> bytes:
@@ -42,8 +45,8 @@ def parse_load(value: bytes) -> LoadReport | None:
     except ValueError:
         return None
     # A replica that says nan or less than nothing would be picked always or never, and for good.
-    sane = load.in_flight >= 0 and load.age_s >= 0 and 0 <= load.latency_ms < _FOR_EVER_MS
-    return load if sane else None
+    known = load.latency_ms == 0 or _NEVER_MS <= load.latency_ms < _FOR_EVER_MS
+    return load if known and 0 <= load.in_flight < _MOST and 0 <= load.age_s < _MOST else None
 
 
 def format_deadline(left_s: float) -> int:

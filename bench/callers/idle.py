@@ -14,22 +14,20 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from twisted.internet.defer import Deferred, ensureDeferred, gatherResults
+from twisted.python.failure import Failure
+
+from balancer import CallError, MonotonicClock, Reply
+from balancer.transport import Pool, PoolSettings, Sweep
 from balancer.transport.reactor import install
+from balancer.wire import WireLimits, probe_bytes
 
-# As for servers: before anything that looks for a reactor is imported.
+from ..cpu import cpu_ns
+from ..items import IDS, IN_FLIGHT
+from ..memory import CONNECTIONS, Connected
+from ..window import Order, WrongAnswer
+
 _reactor = install()
-
-from twisted.internet.defer import Deferred, ensureDeferred, gatherResults  # noqa: E402
-from twisted.python.failure import Failure  # noqa: E402
-
-from balancer import CallError, MonotonicClock, Reply  # noqa: E402
-from balancer.transport import Pool, PoolSettings, Sweep  # noqa: E402
-from balancer.wire import WireLimits, probe_bytes  # noqa: E402
-
-from ..cpu import cpu_ns  # noqa: E402
-from ..items import IDS, IN_FLIGHT  # noqa: E402
-from ..memory import CONNECTIONS, Connected  # noqa: E402
-from ..window import Order, WrongAnswer  # noqa: E402
 
 # So many first, unmeasured: code is loaded by them, and memory is taken that later ones share.
 _WARM_UP = 4 * IN_FLIGHT

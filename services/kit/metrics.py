@@ -70,6 +70,9 @@ class ReplicaCollector:
         in_flight = serving.meter.in_flight
         yield GaugeMetricFamily("mesh_requests_in_flight", "Begun, not ended.", in_flight)
         yield GaugeMetricFamily("mesh_connections", "Open connections.", self._server.connections)
+        yield CounterMetricFamily(
+            "mesh_load_probes_answered", "Load probes answered; no requests.", serving.probes
+        )
         leaving = int(serving.draining)
         yield GaugeMetricFamily("mesh_draining", "1 while the replica is leaving.", leaving)
 
@@ -77,7 +80,22 @@ class ReplicaCollector:
 def _called(every: list[CallStats]) -> Iterable[Metric]:
     calls = CounterMetricFamily("mesh_calls", "Ended calls to a service.", labels=["service"])
     attempts = CounterMetricFamily(
-        "mesh_attempts", "Attempts; those beyond the calls are retries.", labels=["service"]
+        "mesh_attempts",
+        "Attempts; those beyond the calls are retries and hedges.",
+        labels=["service"],
+    )
+    hedges = CounterMetricFamily(
+        "mesh_hedges",
+        "Attempts begun while another of the same call ran.",
+        labels=["service"],
+    )
+    throttled = CounterMetricFamily(
+        "mesh_calls_throttled",
+        "Calls not sent, because the service refuses nearly all.",
+        labels=["service"],
+    )
+    probes = CounterMetricFamily(
+        "mesh_load_probes", "Load probes sent; no attempts.", labels=["service"]
     )
     failures = CounterMetricFamily(
         "mesh_call_failures", "Calls without the service's answer.", labels=["service", "kind"]
@@ -94,6 +112,9 @@ def _called(every: list[CallStats]) -> Iterable[Metric]:
     for stats in every:
         calls.add_metric([stats.service], stats.calls)
         attempts.add_metric([stats.service], stats.attempts)
+        hedges.add_metric([stats.service], stats.hedges)
+        throttled.add_metric([stats.service], stats.throttled)
+        probes.add_metric([stats.service], stats.probes)
         rejected.add_metric([stats.service], stats.rejected)
         for kind, count in sorted(stats.failures.items()):
             failures.add_metric([stats.service, kind], count)
@@ -101,7 +122,7 @@ def _called(every: list[CallStats]) -> Iterable[Metric]:
             health.add_metric([stats.service, change, why], count)
         if stats.latency_s.total:
             _add_histogram(latency, [stats.service], stats.latency_s, _EVERY)
-    return [calls, attempts, failures, rejected, health, latency]
+    return [calls, attempts, hedges, throttled, probes, failures, rejected, health, latency]
 
 
 def _add_histogram(

@@ -88,6 +88,7 @@ class Options(usage.Options):
         ["advertise", None, None, "Host to announce, when it is not the one listened on."],
         ["log", None, None, "json or text; without it as the configuration says."],
         ["release", None, "1", "The replica's version in the registry."],
+        ["zone", None, "", "Where the replica runs; callers stay in their own zone."],
     ]
     optFlags = [  # noqa: RUF012 - Twisted's own way
         ["until-eof", None, "Leave when standard input ends: with the process that holds it."],

@@ -147,6 +147,7 @@ class Replica(twisted_service.Service):
             admin=admin,
             pid=os.getpid(),
             version=self._options["release"],
+            zone=self._options["zone"],
             started=_wall().timestamp(),
         )
         self._lease = self._mesh.registry.announce(endpoint)

@@ -65,8 +65,8 @@ def show(report: ExplainReport, screen: Console, *, may_warm: bool) -> None:
     if report.health:
         screen.print()
     for change in report.health:
-        lasting = f", for {span(change.ejected_s)}" if change.ejected_s else ""
-        screen.print(f"{change.replica} was {change.change}: {change.why}{lasting}")
+        lasting = f" for {span(change.ejected_s)}" if change.ejected_s else ""
+        screen.print(f"{change.replica} was {change.change}{lasting}: {change.why}")
 
 
 def _show_attempt(number: int, attempt: AttemptEntry, call: CallEntry, screen: Console) -> None:
@@ -91,7 +91,7 @@ def _outcome(attempt: AttemptEntry, call: CallEntry) -> str:
     after = f"after {span(attempt.latency_s)}"
     if attempt.status:
         return f"{attempt.status} {after}"
-    if attempt.error == "cancelled" and not call.error:
+    if attempt.error == "cancelled" and call.error != "cancelled":
         return f"given up {after}: another attempt was faster"
     return f"no answer {after}: {attempt.error}"
 

@@ -55,6 +55,7 @@ def test_the_same_seed_gives_the_same_figures(name: str) -> None:
     assert figures(name) == figures(name)
 
 
+@pytest.mark.slow
 def test_another_process_gives_the_same_figures() -> None:
     # Another process has other hashes and other addresses; neither may matter.
     names = ("drastic-slowdown", "black-hole", "registry-loss")
@@ -83,6 +84,7 @@ def test_another_seed_gives_other_figures() -> None:
     )
 
 
+@pytest.mark.slow
 def test_two_choices_find_one_slow_server_as_published() -> None:
     # 0.50 % of the calls are slower than 1 s; 0.07 % by peak EWMA.
     own = run("slow-server", Options(policy="two-choices"))
@@ -91,6 +93,7 @@ def test_two_choices_find_one_slow_server_as_published() -> None:
     assert peak.details["slow_share"] <= 0.001
 
 
+@pytest.mark.slow
 def test_retries_multiply_over_tiers_as_published() -> None:
     details = run("amplification").details
     assert details["three_attempts"] == pytest.approx(27.0, rel=0.03)
@@ -98,6 +101,7 @@ def test_retries_multiply_over_tiers_as_published() -> None:
     assert details["budget_20"] == pytest.approx(1.728, rel=0.03)
 
 
+@pytest.mark.slow
 def test_hedging_saves_and_costs_as_computed() -> None:
     result = run("hedging", Options(calls=30_000))
     details = result.details

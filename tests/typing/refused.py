@@ -56,7 +56,7 @@ async def call(mesh: Mesh) -> None:
     user.nosuch  # noqa: B018  # E: "User" has no attribute "nosuch"
     erased: Erased = await users.fetch(id="u_1")  # E: Incompatible types in assignment
     mesh.client(User)  # E: Value of type variable "Client"
-    print(erased)  # noqa: T201
+    print(erased)
 
 
 class Book:

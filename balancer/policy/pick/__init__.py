@@ -7,6 +7,6 @@ compares is chosen apart (`balancer.policy.signals`).
 from .choices import Choices
 from .fresh import Fresh
 from .interface import Picker
-from .make import make_keyed, make_picker
+from .make import make_keyed, make_picker, signal_name
 
-__all__ = ["Choices", "Fresh", "Picker", "make_keyed", "make_picker"]
+__all__ = ["Choices", "Fresh", "Picker", "make_keyed", "make_picker", "signal_name"]

@@ -10,15 +10,16 @@ as it can bear, even by a caller that sends one call a minute. Of these the one 
 would take the least time, as far as the reports tell (signal *expected*).
 
 A replica that seemed slow once would lose every comparison, and nobody would learn that it no
-longer is. So where reports are plenty, one that was not heard of for two seconds gets the call for
-which it is drawn: a replica that stays slow costs half a call a second.
+longer is. So where reports are plenty, one that has answered nothing for two seconds gets the call
+for which it is drawn: a replica that stays slow costs half a call a second. (Answers to load probes
+do not count: without requests a replica repeats the latency that it last measured.)
 
 Comparing more stale reports makes it worse, not better: every caller would run to the same one
 (Mitzenmacher, "How Useful Is Old Information?", 2000; Dahlin, "Interpreting Stale Load
 Information", 2000). So only the newest three count as news, and only for a second, as in Prequal
 (Wydrowski et al., "Load is not what you should balance", NSDI 2024), whose pool of sixteen probed
 reports is the *hot-cold* pick. When replicas report nothing (they are no part of the mesh), what
-remains is two choices.
+this process sees of them itself stands in: its own attempts there, and how long they took.
 """
 
 from __future__ import annotations
@@ -90,7 +91,8 @@ class Fresh:
         replicas = self._replicas
         signal = self._signal
         best = draw_fast(replicas, self._random, self._pace_s)
-        if best.heard_at < now - self._forgotten_s and not best.in_flight and not best.refusals:
+        forgotten = best.answered_at < now - self._forgotten_s
+        if forgotten and not best.in_flight and not best.refusals:
             self.compared = (best,)
             return best
         lowest = signal(best, now)

@@ -138,7 +138,9 @@ class Hashing:
         heard = [replica for replica in replicas if replica.heard_at >= recently]
         others = sum([replica.others for replica in heard])
         self._usual = others / sum([replica.weight for replica in heard]) if heard else 0.0
-        own = sum([replica.in_flight for replica in replicas])
+        # With what is held against them, as when they are compared: else, when all refuse, nobody
+        # is below the bound, and the walk goes round the whole ring.
+        own = sum([replica.in_flight + replica.refusals for replica in replicas])
         weight = sum([replica.weight for replica in replicas])
         self._free = _BOUND * (self._usual + (own + 1) / weight)
         self._picks_left = len(replicas) // _LOOKS_A_PICK

@@ -12,6 +12,7 @@ from math import log
 from ..arrivals import poisson
 from ..result import Result
 from ..scenario import Scenario, Setup
+from ..series import note_latency
 from ..servers import Server, Sharing
 from ..trial import Trial
 from ..world import World
@@ -46,7 +47,9 @@ def _play(setup: Setup) -> Result:
         world.after(begin + _BACK_S, _restart, world, server)
         begin += _NEXT_S
     rate = setup.load * setup.replicas / _JOB_S
-    end = world.began + setup.lasting_s(rate, begin + _BEFORE_S)
+    lasts_s = setup.lasting_s(rate, begin + _BEFORE_S)
+    end = world.began + lasts_s
+    mean_s = note_latency(world, trial.calls, lasts_s)
     instants = poisson(rate, world.began, end, world.stream("arrivals").random)
     world.call_from_all(trial.calls, instants, deadline_s=_DEADLINE_S)
     trial.run()
@@ -55,7 +58,10 @@ def _play(setup: Setup) -> Result:
             "success": trial.calls.success,
             "lost": sum(server.lost for server in servers),
         },
-        {"goodput": [count / rate for count in trial.calls.good_by_second]},
+        {
+            "goodput": [count / rate for count in trial.calls.good_by_second],
+            "mean_s": mean_s,
+        },
     )
 
 

@@ -56,7 +56,7 @@ def capacity(attempts: Iterable[Sequence[tuple[int, float]]]) -> float:
 
 
 def _slope(stretch: Sequence[tuple[int, float]]) -> float | None:
-    """How latency rises with each attempt in flight, in parts of its mean; None when none varied."""
+    """How latency rises with each attempt in flight, in parts of its mean; None if none varied."""
     mean_load = fmean(load for load, _ in stretch)
     mean_s = fmean(latency_s for _, latency_s in stretch)
     spread = sum((load - mean_load) ** 2 for load, _ in stretch)

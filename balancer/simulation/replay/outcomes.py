@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable
+from math import inf
 
 import msgspec
 
 from ...telemetry import AttemptEntry
 from .record import Record
 
-# A new attempt ends like one of so many that were recorded nearest to its time: so a replica that
-# was slow for a while is slow for that while.
-_NEAREST = 20
+# A new attempt ends like one that was recorded near its time: of this many at most, if they began
+# within so many seconds; of this few at least. So a replica that was slow or failed for a while
+# does so for that while, and five failures in a row are five again.
+_MOST, _LEAST = 20, 3
+_NEAR_S = 0.25
 # Ends that say only that somebody had waited enough.
 _GIVEN_UP = frozenset({"attempt-timeout", "deadline"})
 # An attempt that was not needed any more says nothing of its replica.
@@ -68,10 +71,12 @@ class Outcomes:
         count = len(ordered)
         high = bisect_left(times, at_s)
         low = high
-        while high - low < min(_NEAREST, count):
-            before = at_s - times[low - 1] if low else None
-            after = times[high] - at_s if high < count else None
-            if after is None or (before is not None and before <= after):
+        while high - low < min(_MOST, count):
+            before_s = at_s - times[low - 1] if low else inf
+            after_s = times[high] - at_s if high < count else inf
+            if high - low >= _LEAST and min(before_s, after_s) > _NEAR_S:
+                break
+            if before_s <= after_s:
                 low -= 1
             else:
                 high += 1

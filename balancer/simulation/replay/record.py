@@ -72,9 +72,8 @@ def _header(path: Path, line: bytes) -> DecisionHeader:
     try:
         header = msgspec.json.decode(line, type=DecisionHeader)
     except msgspec.DecodeError as error:
-        raise ConfigError(
-            f"{path}, line 1: not the beginning of a decision log: {error}"
-        ) from error
+        what = error if line else "it is empty"
+        raise ConfigError(f"{path}, line 1: not the beginning of a decision log: {what}") from error
     if header.format != usual.format:
         raise ConfigError(f"{path}, line 1: the format is {header.format!r}, not {usual.format!r}")
     if header.version != usual.version:
@@ -92,4 +91,8 @@ def _entries(path: Path, lines: list[bytes]) -> Iterator[DecisionEntry]:
             try:
                 yield decoder.decode(line)
             except msgspec.DecodeError as error:
-                raise ConfigError(f"{path}, line {number}: no decision: {error}") from error
+                cut = "; if the log was cut off here, leave this line out"
+                raise ConfigError(
+                    f"{path}, line {number}: no decision: {error}"
+                    f"{cut if number == len(lines) else ''}"
+                ) from error

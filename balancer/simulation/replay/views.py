@@ -22,7 +22,7 @@ from ...values import Endpoint
 from ..scheduler import START_S
 
 # More decisions than this, evenly chosen, tell nothing new; so often is each of them made.
-_DECISIONS = 2000
+_DECISIONS = 1000
 _TIMES = 5
 
 

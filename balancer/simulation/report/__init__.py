@@ -15,6 +15,7 @@ from .faults import faults
 from .figures import Figures, read_figures
 from .measuring import measure, run_cell
 from .page import page
+from .pictures import pictures
 from .plan import plan
 from .writing import Files, check_drawing, write_report
 
@@ -32,6 +33,7 @@ __all__ = [
     "measure",
     "outcome",
     "page",
+    "pictures",
     "plan",
     "read_figures",
     "run_cell",

@@ -36,11 +36,15 @@ class Contender(msgspec.Struct, frozen=True):
         return f"{self.policy}, {self.signal}" if self.signal else self.policy
 
     @property
+    def settings(self) -> BalancingSettings:
+        """The settings that make it."""
+        return BalancingSettings(policy=self.policy, signal=self.signal)
+
+    @property
     def standard(self) -> bool:
         """Whether it is what a process that configures nothing picks by."""
-        settings = BalancingSettings()
-        own = BalancingSettings(policy=self.policy, signal=self.signal)
-        return own.policy == settings.policy and signal_name(own) == signal_name(settings)
+        own, usual = self.settings, BalancingSettings()
+        return own.policy == usual.policy and signal_name(own) == signal_name(usual)
 
 
 CONTENDERS: tuple[Contender, ...] = (

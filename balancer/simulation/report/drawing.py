@@ -9,7 +9,6 @@ of the machine goes into the file: the same figures make the same bytes.
 from __future__ import annotations
 
 from io import StringIO
-from itertools import cycle, islice
 from typing import Any
 
 from matplotlib import rc_context
@@ -21,10 +20,12 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from .pictures import Line, Picture
 
 _GREY = "#7d7d7d"
-_COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#8C8C8C")
+# The default has a colour and a width of its own; the others go round these, and when they come
+# round again they are dotted.
+_DEFAULT, _WIDE, _USUAL = "#D55E00", 2.6, 1.5
+_COLOURS = ("#0072B2", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#8C8C8C")
+_DASHES = ("-", ":")
 _MARKERS = "osD^vPX*<>"
-# More points than this are a course: it is drawn without markers.
-_MARKED = 12
 _INCHES = (8.0, 4.2)
 _RULES: dict[Any, Any] = {
     "svg.fonttype": "none",
@@ -79,16 +80,19 @@ def draw(picture: Picture) -> str:
 
 def _draw_line(axes: Axes, line: Line) -> None:
     across, up = zip(*line.points, strict=True)
-    course = len(line.points) > _MARKED
+    standard = not line.style
+    again, number = divmod(line.style - 1, len(_COLOURS))
+    dashes = _DASHES[0 if standard else again]
     axes.plot(
         across,
         up,
         label=line.label,
-        color=next(islice(cycle(_COLOURS), line.style, None)),
-        marker="" if line.computed or course else _MARKERS[line.style],
+        color=_DEFAULT if standard else _COLOURS[number],
+        marker=_MARKERS[line.style] if line.kind in ("measured", "points") else "",
         markersize=6,
-        linestyle="--" if line.computed else "-",
-        linewidth=1.6,
+        linestyle={"points": "", "computed": "--"}.get(line.kind, dashes),
+        linewidth=_WIDE if standard else _USUAL,
+        zorder=3 if standard else 2,
     )
 
 

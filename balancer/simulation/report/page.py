@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from textwrap import fill
 
 from .. import scenarios
 from .claims import Section
@@ -14,6 +15,9 @@ from .papers import ANTAGONISTS_P99_S, LOADS, sections
 from .pictures import pictures
 from .reasons import REASONS
 from .trying import NEAR, Measure, Trying
+
+# As wide as the project's other text.
+_WIDTH = 100
 
 _HEAD = """\
 # Balancing report
@@ -38,14 +42,15 @@ _BEST = """\
 
 The default should be the best policy in every scenario, or within {near} of it. A difference that
 nobody would notice (a millisecond, one call in two thousand, a tenth of a per cent of slow calls)
-does not count.
+does not count; and whoever is worse by a scenario's first measure is left out by its second, for to
+fail calls quickly is no merit.
 """
 
 _ANTAGONISTS = """\
 ### antagonists
 
 p99 in ms (failed calls), and in brackets what was computed for that policy; under hot-cold stands
-what was computed for Prequal with its three probes a call. One seed.
+what was computed for Prequal with its three probes a call. One seed, three of the last two.
 """
 
 
@@ -67,10 +72,10 @@ def _parts(figures: Figures, folder: str) -> Iterator[str]:
     yield _HEAD.format(default=standard().label)
     yield "## Beside what others found\n"
     for section in sections():
-        yield f"### {section.title}\n\n{section.text}\n"
+        yield f"### {section.title}\n\n{fill(section.text, _WIDTH)}\n"
         yield _claims(section, figures)
         yield from (plots[name] for name in section.plots)
-    yield _BEST.format(near=percent(NEAR))
+    yield _BEST.format(near=f"{100 * NEAR:g} %")
     yield _verdicts(figures)
     yield "## Every policy in every scenario\n"
     yield _ANTAGONISTS

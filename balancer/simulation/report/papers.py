@@ -34,15 +34,15 @@ SUPERMARKET = (
 # The nearer to 1 the load, the longer the queues remember: so many calls keep chance under half of
 # the bound. A queue without choice forgets the slowest; at .99 it would take 10**8 calls.
 _SUPERMARKET_CALLS = MappingProxyType(
-    {0.5: 500_000, 0.7: 500_000, 0.9: 2_000_000, 0.95: 3_000_000, 0.99: 6_000_000}
+    {0.5: 500_000, 0.7: 500_000, 0.9: 2_000_000, 0.95: 3_000_000, 0.99: 5_000_000}
 )
-_ONE_CHOICE_CALLS = MappingProxyType({0.9: 3_000_000, 0.95: 6_000_000})
+_ONE_CHOICE_CALLS = MappingProxyType({0.9: 2_000_000, 0.95: 6_000_000})
 # Ten servers in turn.
 _TURNS = (
     (0.5, 1.325, 500_000),
     (0.7, 2.020, 500_000),
     (0.9, 5.660, 2_000_000),
-    (0.95, 11.15, 3_000_000),
+    (0.95, 11.15, 12_000_000),
 )
 
 _CLOSE = Bound(within=0.02)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Literal, TypeAlias
 
 import msgspec
 
 from .cell import Cell
 from .contenders import CONTENDERS, Contender
+from .family import family
 from .figures import Figures
 from .papers import LOADS, PREQUAL_P99_S, SUPERMARKET, supermarket_cells
 from .runs import runs
@@ -22,6 +24,10 @@ _DRAWN = tuple(
     if contender.standard or contender.policy in ("round-robin", "least-loaded", "two-choices")
 )
 
+_MS, _PERCENT = 1000.0, 100.0
+
+Kind: TypeAlias = Literal["measured", "points", "course", "computed"]
+
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):
     """One line of a plot.
@@ -30,13 +36,14 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
         label: in the legend.
         style: which colour and marker; 0 is the default's.
         points: x and y.
-        computed: whether it comes from elsewhere: drawn dashed, without markers.
+        kind: "measured" is drawn as a line with markers, "points" as markers alone (of what lies
+            on a line that is computed), "course" as a line, "computed" as a dashed line.
     """
 
     label: str
     style: int
     points: Sequence[tuple[float, float]]
-    computed: bool = False
+    kind: Kind = "measured"
 
 
 class Picture(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,15 +83,15 @@ def pictures(figures: Figures) -> tuple[Picture, ...]:
             words="share of the attempts that the slow one of eleven servers gets, by second",
             across="time (s)",
             up="share of attempts (%)",
-            lines=_courses(figures, "slow-server", "share"),
+            lines=_courses(figures, "slow-server", "share", _PERCENT),
             band=(15, 45),
         ),
         Picture(
             name="rolling-restart",
-            words="good answers while six servers are restarted one after the other, by second",
+            words="mean latency while six servers are restarted one after the other, by second",
             across="time (s)",
-            up="good answers (% of calls offered)",
-            lines=_courses(figures, "rolling-restart", "goodput"),
+            up="mean latency (ms)",
+            lines=_courses(figures, "rolling-restart", "mean_s", _MS),
             band=(5, 53),
         ),
         Picture(
@@ -92,7 +99,7 @@ def pictures(figures: Figures) -> tuple[Picture, ...]:
             words="good answers before, during and after five times the load, by second",
             across="time (s)",
             up="good answers (% of what the servers bear)",
-            lines=_courses(figures, "metastable", "goodput"),
+            lines=_courses(figures, "metastable", "goodput", _PERCENT),
             band=(10, 20),
         ),
     )
@@ -104,7 +111,7 @@ def _supermarket(figures: Figures) -> Picture:
             label=f"d = {choices}, limit for many servers",
             style=style,
             points=[(load, _limit(choices, load)) for load in _CURVE_LOADS],
-            computed=True,
+            kind="computed",
         )
         for style, choices in enumerate((1, 2, 3), 1)
     ]
@@ -114,7 +121,7 @@ def _supermarket(figures: Figures) -> Picture:
             for load, of, _, _ in SUPERMARKET
             if of == choices
         ]
-        lines.append(Line(label=f"d = {choices}", style=style, points=points))
+        lines.append(Line(label=f"d = {choices}", style=style, points=points, kind="points"))
     lines.append(
         Line(
             label="the default",
@@ -136,22 +143,20 @@ def _supermarket(figures: Figures) -> Picture:
 
 def _antagonists(figures: Figures) -> Picture:
     lines = [
-        Line(
-            label=contender.label,
-            style=_style(contender),
-            points=[
-                (
-                    load,
-                    1000 * figures.mean(runs("antagonists", contender, (1,), load=load), "p99_s"),
-                )
-                for load in LOADS
+        _line(
+            contender,
+            [
+                (trying.load or 0.0, figures.mean(trying.cells(contender), "p99_s"))
+                for trying in family()
+                if trying.scenario == "antagonists"
             ],
+            _MS,
         )
         for contender in CONTENDERS
     ]
-    prequal = [(load, 1000 * p99_s) for load, p99_s in zip(LOADS, PREQUAL_P99_S, strict=True)]
+    prequal = [(load, _MS * p99_s) for load, p99_s in zip(LOADS, PREQUAL_P99_S, strict=True)]
     lines.append(
-        Line(label="Prequal, computed", style=1 + len(CONTENDERS), points=prequal, computed=True)
+        Line(label="Prequal, computed", style=len(CONTENDERS), points=prequal, kind="computed")
     )
     return Picture(
         name="antagonists",
@@ -163,27 +168,38 @@ def _antagonists(figures: Figures) -> Picture:
     )
 
 
-def _courses(figures: Figures, scenario: str, name: str) -> list[Line]:
-    """A series of each contender that is drawn; in per cent, each value at its second's end."""
-    return [
-        Line(
-            label=contender.label,
-            style=_style(contender),
-            points=[
-                (second, 100 * value)
-                for second, value in enumerate(
-                    # The last second is not a whole one.
-                    figures.series(runs(scenario, contender)[0], name)[:-1],
-                    1,
-                )
-            ],
-        )
-        for contender in _DRAWN
-    ]
+def _courses(figures: Figures, scenario: str, name: str, times: float) -> list[Line]:
+    """A series of each contender that is drawn.
+
+    Args:
+        figures: of all runs.
+        scenario: whose series.
+        name: the series'.
+        times: from its unit to the plot's.
+    """
+    lines = []
+    for contender in _DRAWN:
+        # The last second may not be a whole one.
+        values = figures.series(runs(scenario, contender)[0], name)[:-1]
+        lines.append(_line(contender, list(enumerate(values, 1)), times, "course"))
+    return lines
 
 
-def _style(contender: Contender) -> int:
-    return 0 if contender.standard else 1 + CONTENDERS.index(contender)
+def _line(
+    contender: Contender,
+    points: Sequence[tuple[float, float]],
+    times: float,
+    kind: Kind = "measured",
+) -> Line:
+    """A contender's line; y is in a unit of which ``times`` make one of the plot's."""
+    name = contender.label
+    others = [other for other in CONTENDERS if not other.standard]
+    return Line(
+        label=f"{name} (the default)" if contender.standard else name,
+        style=0 if contender.standard else 1 + others.index(contender),
+        points=[(x, times * y) for x, y in points],
+        kind=kind,
+    )
 
 
 def _default_at(load: float) -> tuple[Cell, ...]:

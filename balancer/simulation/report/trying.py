@@ -57,13 +57,22 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def off(self) -> float:
         """How much worse the default is, in parts of the best."""
-        worse = self.best_value - self.value if self.measure.more else self.value - self.best_value
-        return worse / abs(self.best_value) if self.best_value else float(worse > 0)
+        return _off(self.measure, self.value, self.best_value)
 
     @property
     def holds(self) -> bool:
         """Whether the default is the best or near to it."""
-        return self.off <= NEAR or abs(self.value - self.best_value) <= self.measure.slack
+        return near(self.measure, self.value, self.best_value)
+
+
+def near(measure: Measure, value: float, best: float) -> bool:
+    """Whether a value is the best or near to it."""
+    return _off(measure, value, best) <= NEAR or abs(value - best) <= measure.slack
+
+
+def _off(measure: Measure, value: float, best: float) -> float:
+    worse = best - value if measure.more else value - best
+    return worse / abs(best) if best else float(worse > 0)
 
 
 class Trying(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,7 +83,8 @@ class Trying(msgspec.Struct, frozen=True, kw_only=True):
         scenario: what is run.
         load: of its runs; None for the scenario's own.
         seeds: of the runs whose mean is taken.
-        measures: what decides.
+        once: who is so far from the best that the first seed alone will do.
+        measures: what decides, what matters most first.
         shown: other figures worth a column.
         plots: names of drawings that belong here.
     """
@@ -82,29 +92,46 @@ class Trying(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     scenario: str
     load: float | None = None
-    seeds: tuple[int, ...] = SEEDS
+    seeds: tuple[int, ...] = SEEDS[:2]
+    once: tuple[Contender, ...] = ()
     measures: tuple[Measure, ...]
     shown: tuple[Measure, ...] = ()
     plots: tuple[str, ...] = ()
 
     def cells(self, contender: Contender) -> tuple[Cell, ...]:
         """The runs under one contender."""
-        return runs(self.scenario, contender, self.seeds, load=self.load)
+        seeds = self.seeds[:1] if contender in self.once else self.seeds
+        return runs(self.scenario, contender, seeds, load=self.load)
 
     def verdicts(self, figures: Figures) -> list[Verdict]:
-        """How the default compares, by each measure."""
-        return [self._verdict(measure, figures) for measure in self.measures]
+        """How the default compares, by each measure.
 
-    def _verdict(self, measure: Measure, figures: Figures) -> Verdict:
-        values = {
-            contender: figures.mean(self.cells(contender), measure.figure)
-            for contender in CONTENDERS
-        }
+        Whoever is not near the best by one measure is out of the comparison by those after it: to
+        fail calls quickly is no merit.
+        """
+        found = []
+        left = list(CONTENDERS)
+        for measure in self.measures:
+            verdict = self._verdict(measure, left, figures)
+            found.append(verdict)
+            left = [
+                contender
+                for contender in left
+                if contender.standard
+                or near(measure, self._value(contender, measure, figures), verdict.best_value)
+            ]
+        return found
+
+    def _verdict(self, measure: Measure, among: list[Contender], figures: Figures) -> Verdict:
+        values = {contender: self._value(contender, measure, figures) for contender in among}
         best_value = (max if measure.more else min)(values.values())
         # Of equals the default, which then is the best itself.
         best = min(
-            (contender for contender in CONTENDERS if values[contender] == best_value),
+            (contender for contender in among if values[contender] == best_value),
             key=lambda contender: not contender.standard,
         )
-        own = next(values[contender] for contender in CONTENDERS if contender.standard)
+        own = next(values[contender] for contender in among if contender.standard)
         return Verdict(name=self.name, measure=measure, best=best, best_value=best_value, value=own)
+
+    def _value(self, contender: Contender, measure: Measure, figures: Figures) -> float:
+        return figures.mean(self.cells(contender), measure.figure)

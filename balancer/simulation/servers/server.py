@@ -223,8 +223,6 @@ class Server:
         headers = [(b"Mesh-Load", self._report())]
         if job.nack:
             headers.append((b"Mesh-Nack", b"1"))
-            if job.status == 503:
-                headers.append((b"Retry-After", b"1"))
         self._send(job, Reply(job.status, headers, b"{}"))
 
     def _send(self, job: Job, reply: Reply) -> None:

@@ -23,7 +23,6 @@ from .serving import Serving
 from .site import RouteStats
 
 _NACK = b"Mesh-Nack: 1\r\n"
-_BUSY = b"Mesh-Nack: 1\r\nRetry-After: 1\r\n"
 _PROBED = Answer(200, b"HTTP/1.1 200 OK\r\nContent-Length: ", b"")
 # Greatest body (bytes) of a request that nothing serves: it is taken in only to be answered.
 _UNROUTED_BYTES = 65_536
@@ -123,7 +122,9 @@ class Exchange:
                     "overloaded",
                     detail="This replica has as many requests as it takes; ask another.",
                 ),
-                _BUSY,
+                # No Retry-After beside it: a second is the least that it can say, and a caller
+                # whose deadline is sooner would give up where a moment later there is room.
+                _NACK,
             )
             return
         try:

@@ -24,10 +24,7 @@ def replay(path: Path, contenders: Sequence[Contender], seed: int, *, as_json: b
         as_json: one object for each service, instead of tables.
     """
     records = read_records(path)
-    policies = [
-        BalancingSettings(policy=contender.policy, signal=contender.signal)
-        for contender in contenders
-    ] or [BalancingSettings()]
+    policies = [contender.settings for contender in contenders] or [BalancingSettings()]
     with Running("replaying", len(records)) as running:
         for record in records:
             running.begin(record.service)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import BrokenExecutor
 from pathlib import Path
 
 import click
@@ -65,7 +66,7 @@ def report(output: Path | None, jobs: int | None, only: tuple[str, ...]) -> int:
     Examples:
       txmesh simulate report
       txmesh simulate report --only metastable --only fast-503
-      txmesh simulate report --output /tmp/report.md --jobs 1
+      txmesh simulate report --output report.md --jobs 1
 
     Exits with 1 when a bound is missed for which no reason is written down, or the other way round:
     the report is written all the same.
@@ -103,14 +104,19 @@ def _measure(cells: list[Cell], jobs: int) -> dict[str, Outcome]:
     with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as bar:
         task = bar.add_task("", total=len(cells))
         done = 0
+        step = max(1, len(cells) // _LINES)
 
         def tell(cell: Cell) -> None:
             nonlocal done
             done += 1
             bar.update(task, advance=1, description=cell.scenario)
-            if not screen.is_terminal and done * _LINES // len(cells) > (done - 1) * _LINES // len(
-                cells
-            ):
+            if not screen.is_terminal and (done % step == 0 or done == len(cells)):
                 say(f"{done} of {len(cells)} runs")
 
-        return measure(cells, jobs, tell)
+        try:
+            return measure(cells, jobs, tell)
+        except BrokenExecutor as error:
+            raise Failed(
+                "a process that ran scenarios was ended from outside, for want of memory perhaps; "
+                "try fewer at once, with --jobs"
+            ) from error

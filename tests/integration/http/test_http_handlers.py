@@ -317,7 +317,7 @@ async def test_too_many_requests_are_sent_elsewhere(serve: Serve) -> None:
     answer, problem = await _problem(address)
     assert (answer.status, problem["type"]) == (503, "overloaded")
     assert answer.headers[b"mesh-nack"] == b"1"
-    assert int(answer.headers[b"retry-after"]) > 0
+    assert b"retry-after" not in answer.headers
     assert route.calls == 2
     for deferred in list(waiting):
         deferred.callback(b"done")

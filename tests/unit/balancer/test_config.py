@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -13,6 +14,7 @@ class Deep(Settings, frozen=True, kw_only=True):
     name: str = ""
     weights: dict[str, int] = {}  # noqa: RUF012 - msgspec copies it
     maybe: DispatchSettings | None = None
+    colour: Literal["", "red", "blue"] = ""
 
 
 class Named(Settings, frozen=True, kw_only=True):
@@ -53,7 +55,7 @@ def test_sections_are_decoded() -> None:
         ("[zzz]", "line 1: unknown section [zzz]; known are: client, log, registry, "),
         ("# c\nreg = 1", "line 2: unknown section [reg]; "),
         ("[client]\nnam = 1", "line 2: unknown key 'nam' in [client]; did you mean 'name'?"),
-        ("[client]\nqqq = 1", "line 2: unknown key 'qqq' in [client]; known are: dispatch, maybe, name, weights"),
+        ("[client]\nqqq = 1", "line 2: unknown key 'qqq' in [client]; known are: colour, dispatch, maybe, name, weights"),
         (
             "[client]\nname=''\n[client.dispatch]\nattempts=1\natempts = 3",
             "line 5: unknown key 'atempts' in [client.dispatch]; did you mean 'attempts'?",
@@ -71,6 +73,9 @@ def test_sections_are_decoded() -> None:
         ("client = 3", "line 1: client: Expected `object`, got `int`"),
         ("[client]\ndispatch = 3", "line 2: client.dispatch: Expected `object`, got `int`"),
         ("[[client]]\nname = ''", "line 1: client: Expected `object`, got `array`"),
+        # No such word.
+        ("[client]\n\ncolour = 'ref'", "line 3: client.colour: there is no 'ref'; did you mean 'red'?"),
+        ("[client]\ncolour = 'x'", "line 2: client.colour: there is no 'x'; known are: blue, red"),
         # Out of range.
         ("[client.dispatch]\nbackoff_s = 1\nattempts = 0", "line 3: client.dispatch: attempts must be at least 1"),
         (

@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-import gc
-import random
-from collections.abc import Iterator
-
 import msgspec
 import pytest
-from twisted.internet.defer import Deferred
-from twisted.internet.task import Clock
 
-from balancer import Dispatcher, DispatchSettings, Reply, Request
-from balancer.dispatch.call import PendingCall
-from balancer.dispatch.hedged import Hedge
+from balancer import DeadlineExceeded, DispatchSettings, Request
 from balancer.policy import BudgetSettings, EjectionSettings, ThrottleSettings
 from balancer.telemetry import CallStats
 from balancer.testing import (
     Answer,
     Behaviour,
     Breaks,
-    FakeRegistry,
     FakeReplica,
     Outcome,
     Refuses,
     Silent,
     World,
-    plain,
 )
-from balancer.transport import Attempt, Sweep
 from balancer.transport.sweep import TICK_S
 from balancer.values import Endpoint
 
@@ -305,6 +294,16 @@ def test_when_both_run_at_the_deadline_both_are_taken_back() -> None:
     assert_nothing_is_left(world)
 
 
+@pytest.mark.parametrize("connected", [(True, False), (False, True), (False, False)])
+def test_whether_it_was_sent_is_told_of_both(connected: tuple[bool, bool]) -> None:
+    world = learned()
+    script(world, *(Silent(connected=each) for each in connected))
+    outcome = hedged(world, deadline_s=0.124)
+    world.settle()
+    assert isinstance(outcome.error, DeadlineExceeded)
+    assert outcome.error.sent is any(connected)
+
+
 def test_a_call_that_waits_to_try_again_is_not_hedged_meanwhile() -> None:
     world = learned(1, DispatchSettings(backoff_s=0.1))
     asked = script(world, Refuses(after_s=0.01), Answer(after_s=0.3))
@@ -360,78 +359,3 @@ def test_a_hedge_to_an_address_that_is_none_costs_nothing_but_itself() -> None:
     assert kinds == {"answered"}
     assert stats(world).hedges
     assert_nothing_is_left(world)
-
-
-class Held:
-    """A channel on which nothing happens by itself."""
-
-    def __init__(self) -> None:
-        self.attempts: list[Attempt] = []
-
-    def start(self, attempt: Attempt, *, bodiless: bool = False) -> None:
-        self.attempts.append(attempt)
-
-    def abandon(self, attempt: Attempt) -> None:
-        self.attempts.remove(attempt)
-
-    def close(self) -> None:
-        pass
-
-
-def calls_in_memory() -> dict[int, object]:
-    return {id(o): o for o in gc.get_objects() if isinstance(o, (PendingCall, Hedge))}
-
-
-@pytest.fixture
-def no_collector() -> Iterator[None]:
-    gc.collect()
-    gc.disable()
-    yield
-    gc.enable()
-
-
-@pytest.mark.usefixtures("no_collector")
-@pytest.mark.parametrize("winner", [0, 1, "fails", "cancelled"])
-def test_a_call_that_has_ended_is_freed_without_the_collector(winner: int | str) -> None:
-    before = calls_in_memory()  # other tests may hold some
-    clock, registry, held = Clock(), FakeRegistry(), Held()
-    dispatcher = Dispatcher(
-        clock=clock,
-        rng=random.Random(1),
-        registry=registry,
-        open_channel=lambda address: held,
-        sweep=Sweep(clock),
-        settings=DispatchSettings(),
-        caller="test",
-    )
-    registry.set(
-        "users",
-        [Endpoint(service="users", replica=f"u-{n}", address=f"10.0.0.{n}:80") for n in (1, 2)],
-    )
-    request = Request("users", b"GET", b"/", hedge=0.95)
-    good = Reply(200, [], b"")
-
-    def call() -> Deferred[Reply]:
-        return dispatcher.call(request, clock.seconds() + 10, plain, retryable=True)
-
-    clock.advance(1.0)
-    for _ in range(100):
-        call()
-        clock.advance(0.05)
-        held.attempts.pop().replied(good)
-    ended = call()
-    ended.addErrback(lambda failure: None)
-    clock.advance(0.1)
-    one, two = held.attempts
-    if winner == "fails":
-        one.replied(Reply(500, [], b""))
-        two.replied(Reply(404, [], b""))
-    elif winner == "cancelled":
-        ended.cancel()
-    else:
-        held.attempts.pop(int(winner)).replied(good)
-        assert not held.attempts, "the other was taken back"
-    assert ended.called
-    del one, two, ended
-    held.attempts.clear()
-    assert calls_in_memory().keys() <= before.keys()

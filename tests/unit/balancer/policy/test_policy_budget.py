@@ -109,7 +109,9 @@ def test_a_clock_that_stands_still_changes_nothing() -> None:
     assert budget.balance(4.0) == 1.0
 
 
-@pytest.mark.parametrize("wrong", [{"ratio": -0.1}, {"ratio": 1.1}, {"per_s": -1.0}])
+@pytest.mark.parametrize(
+    "wrong", [{"ratio": -0.1}, {"ratio": 1.1}, {"per_s": -1.0}, {"per_s": float("nan")}]
+)
 def test_settings_out_of_range_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         BudgetSettings(**wrong)

@@ -183,6 +183,14 @@ def test_a_replica_that_drains_is_left_while_there_are_others() -> None:
     assert told.picks(1.0) == {told[0]}
 
 
+def test_another_attempt_rather_goes_to_the_same_again_than_to_one_that_leaves() -> None:
+    told = Told(2)
+    told.fleet.drained(told[1], 10.0, told.begin(told[1]))
+    assert told.fleet.pick(10.0, (told[0],)) is told[0]
+    told.fleet.drained(told[0], 10.0, told.begin(told[0]))
+    assert told.fleet.pick(10.0, (told[0],)) is told[1], "when all leave it makes no difference"
+
+
 def test_a_draining_replica_is_not_probed() -> None:
     told = Told(2)
     told.fail(told[0], 10.0, 5)

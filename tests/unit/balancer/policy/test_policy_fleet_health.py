@@ -378,3 +378,11 @@ def test_a_panic_ends_a_probation_and_the_probe_still_counts() -> None:
     assert watched.fleet.available == [watched[0]]
     watched.fleet.failed(watched[0], watched.now, probe)
     assert watched[0].failures == 1
+
+
+def test_a_good_answer_within_the_clocks_grain_is_no_rejection() -> None:
+    watched = Watched(3)
+    watched.all_answer(20, r0=0.0)
+    watched.step()
+    assert watched.told == []
+    assert watched[0].rejections == 0

@@ -85,7 +85,7 @@ class FleetMachine(RuleBasedStateMachine):
             assert replica.ejected_until <= self.now
             self.probes[replica] = replica.attempts
         others_stay = any(not other.draining for other in every)
-        if not avoided and replica.draining:
+        if replica.draining:
             assert not others_stay, "a leaving one was picked although others stay"
 
     @precondition(lambda self: self.running)

@@ -232,3 +232,35 @@ def test_a_key_stays_with_its_version() -> None:
         assert len(versions) == 1
         drawn += versions
     assert abs(drawn.count("2") / len(KEYS) - 0.25) < 0.03
+
+
+def test_a_key_stays_with_its_version_whoever_falls_ill() -> None:
+    endpoints = [
+        Endpoint(service="u", replica=f"u{n}", address=f"10.0.0.{n}:80", version=str(n % 3))
+        for n in range(9)
+    ]
+    asked = fleet(BalancingSettings(versions={"2": 0.3, "1": 0.3}), endpoints)
+
+    def versions() -> list[str]:
+        found = [asked.pick(1.0, key=key) for key in KEYS[:500]]
+        return [replica.endpoint.version for replica in found if replica is not None]
+
+    before = versions()
+    assert set(before) == {"0", "1", "2"}
+    for ill in list(asked.available)[:2]:
+        for _ in range(5):
+            ill.attempts += 1
+            asked.failed(ill, 1.0, ill.attempts)
+    assert len(asked.available) == 7
+    assert versions() == before
+
+
+def test_a_hot_key_is_spread_while_all_refuse_too() -> None:
+    replicas = some(10)
+    for replica in replicas:
+        replica.refusals = 2.0
+    pick = keyed(replicas)
+    for _ in range(30):
+        pick.pick(1.0, "hot").in_flight += 1
+    # Of 20 refusals and 30 attempts each has 5; the bound is a quarter more, rounded up.
+    assert max(replica.in_flight for replica in replicas) <= 5

@@ -102,7 +102,17 @@ def test_the_share_stays_a_share(moves: list[str | float], k: float, random: flo
             assert share == 0.0
 
 
-@pytest.mark.parametrize("wrong", [{"k": 0.5}, {"k": -1.0}, {"window_s": 0.0}, {"window_s": -1.0}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"k": 0.5},
+        {"k": -1.0},
+        {"window_s": 0.0},
+        {"window_s": -1.0},
+        {"k": float("nan")},
+        {"window_s": float("nan")},
+    ],
+)
 def test_settings_out_of_range_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         ThrottleSettings(**wrong)

@@ -20,7 +20,7 @@ from balancer.telemetry import (
     DecisionSettings,
     HealthEntry,
 )
-from balancer.testing import Answer, Breaks, FakeReplica, Refuses, Silent, World
+from balancer.testing import Answer, Behaviour, Breaks, FakeReplica, Refuses, Silent, World
 
 ALL = DecisionSettings(every=1)
 POLICIES = [
@@ -182,6 +182,57 @@ def test_a_hedge_is_told_and_its_loser_too() -> None:
     assert hedge.why.startswith(f"hedge: {name(own)} has not answered yet; ")
     assert own.at_s + own.latency_s == pytest.approx(hedge.at_s + hedge.latency_s)
     assert hedged[0].status == 200
+
+
+@pytest.mark.parametrize(
+    ("script", "ends", "error"),
+    [
+        ([Answer(after_s=0.05), Silent()], [("", 200), ("cancelled", 0)], ""),
+        ([Silent(), Answer(status=404)], [("cancelled", 0), ("", 404)], ""),
+        ([Silent(), Silent()], [("deadline", 0), ("deadline", 0)], "deadline"),
+        # It ends with the only answer that it got, but not because that was faster.
+        (
+            [Answer(status=500), Silent(connected=False), Silent(connected=False)],
+            [("", 500), ("deadline", 0), ("deadline", 0)],
+            "service-failed",
+        ),
+    ],
+)
+def test_how_each_attempt_of_a_hedged_call_ended_is_told(
+    script: list[Behaviour], ends: list[tuple[str, int]], error: str
+) -> None:
+    world = World(seed=5, decisions=DecisionSettings(every=1, kept=10_000))
+    replicas = world.add("users", 3)
+    request = Request("users", b"GET", b"/v1/thing", hedge=0.95, operation="fetch")
+    for _ in range(100):
+        world.call(request=request)
+        world.run(0.01)
+    left = list(script)
+    for replica in replicas:
+        replica.behaviour = lambda replica: left.pop(0)
+    world.call(request=request, deadline_s=0.12)  # too short to be shared out
+    world.settle()
+    call = calls(world)[-1]
+    assert [(attempt.error, attempt.status) for attempt in call.attempts] == ends
+    assert call.attempts[-1].kind == "hedge"
+    assert call.error == error
+
+
+def test_a_call_that_is_given_up_is_told_with_all_its_attempts() -> None:
+    world = World(seed=5, decisions=DecisionSettings(every=1, kept=10_000))
+    replicas = world.add("users", 2)
+    request = Request("users", b"GET", b"/v1/thing", hedge=0.95, operation="fetch")
+    for _ in range(100):
+        world.call(request=request)
+        world.run(0.01)
+    for replica in replicas:
+        replica.behaviour = Silent()
+    outcome = world.call(request=request)
+    world.run(0.05)
+    outcome.deferred.cancel()
+    call = calls(world)[-1]
+    assert [attempt.error for attempt in call.attempts] == ["cancelled", "cancelled"]
+    assert call.error == "cancelled"
 
 
 def test_an_attempt_that_had_its_share_is_told_with_the_time_that_it_had() -> None:

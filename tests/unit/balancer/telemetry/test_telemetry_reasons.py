@@ -7,8 +7,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from balancer import Endpoint
+from balancer.policy import Replica
 from balancer.telemetry import CandidateEntry
-from balancer.telemetry.reasons import Choice, pick_reason
+from balancer.telemetry.reasons import Choice, health_reason, pick_reason
 
 
 def seen(name: str, **fields: Any) -> CandidateEntry:
@@ -59,7 +61,7 @@ PLAIN = Choice(
         ),
         (
             {"policy": "fresh", "compared": (seen("a", load=1.05), seen("b", load=1.0))},
-            "drawn by speed: no other of the 2 compared is better by a tenth",
+            "drawn by speed: no other of the 2 compared is better by enough",
         ),
         (
             {
@@ -73,8 +75,26 @@ PLAIN = Choice(
             },
             "fewest in flight of 3 heard of lately, all of which are busy",
         ),
+        (
+            {
+                "policy": "hot-cold",
+                "compared": (
+                    seen("a", heard_s=0.1, reported_s=0.3, weight=0.5),
+                    seen("b", heard_s=0.1, reported_s=0.4),
+                ),
+            },
+            "fastest of those not busy, of 2 heard of lately",
+        ),
         ({"policy": "of the future", "signal": "unheard of"}, "lowest load of 2 compared"),
     ],
 )
 def test_a_reason_states_what_the_numbers_show(changes: dict[str, Any], why: str) -> None:
     assert pick_reason(msgspec.structs.replace(PLAIN, **changes)) == why
+
+
+def test_a_replica_that_rejects_is_told_of_in_words() -> None:
+    replica = Replica(Endpoint(service="users", replica="users-1", address="x:1"))
+    replica.answers, replica.rejections = 10.0, 9.0
+    why = "90% of its answers of late were 4xx, and far fewer of the others'"
+    assert health_reason(replica, "ejected", "rejections", again=False) == why
+    assert health_reason(replica, "ejected", "rejections", again=True) == "its probe was rejected"

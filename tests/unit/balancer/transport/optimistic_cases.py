@@ -237,7 +237,7 @@ def main() -> None:
     async def all_cases() -> None:
         for case in CASES:
             await run(case)
-            print(case.__name__, flush=True)  # noqa: T201 - the parent reads it
+            print(case.__name__, flush=True)
 
     def start() -> None:
         done: Deferred[None] = ensureDeferred(all_cases())

@@ -192,3 +192,20 @@ def test_what_was_removed_leaves_nothing_behind(clock: Clock) -> None:
         sweep.remove(entry)
     _run(clock, 3 * TICK_S)
     assert clock.getDelayedCalls() == []
+
+
+def test_after_a_pause_of_this_process_the_sockets_are_read_first() -> None:
+    clock = Clock()
+    sweep = Sweep(clock, TICK_S)
+    entry = Entry(clock, 0.1)
+    sweep.add(entry, 0.1)
+    clock.rightNow = 0.6  # the process was held up, and what came meanwhile lies unread
+    # A reactor's turn: timers, then sockets.
+    tick = clock.calls.pop()
+    tick.func()
+    assert not entry.told
+    (again,) = clock.getDelayedCalls()
+    assert again.getTime() == 0.6
+    clock.rightNow = 0.8  # it makes way once, however long that takes
+    clock.advance(0)
+    assert entry.told == [0.8]

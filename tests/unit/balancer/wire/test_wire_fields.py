@@ -156,7 +156,8 @@ def test_a_bad_load_is_no_fault(value: bytes) -> None:
 @pytest.mark.parametrize(
     "value",
     [b"in-flight=x", b"in-flight=-1", b"latency-ms=nan", b"latency-ms=inf", b"latency-ms=-1",
-     b"age-s=1.5", b"age-s=-1", b"in-flight=" + b"9" * 5000],
+     b"age-s=1.5", b"age-s=-1", b"in-flight=" + b"9" * 5000,
+     b"in-flight=" + b"9" * 400, b"age-s=" + b"9" * 400, b"latency-ms=1e-310"],
 )  # fmt: skip
 def test_loads_that_are_passed_over(value: bytes) -> None:
     assert parse_load(value) is None

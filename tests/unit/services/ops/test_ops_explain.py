@@ -76,7 +76,7 @@ def test_with_everything_to_tell_it_still_fits() -> None:
         "replica", "load", "own", "others", "cost", "latency", "heard", "faults", "weight",
         "state",
     ]  # fmt: skip
-    assert "greetings-16 was ejected: " in text
+    assert "greetings-16 was ejected for " in text
     shown(report, width=40)
 
 
@@ -94,6 +94,7 @@ def test_a_call_without_a_replica_is_explained_too() -> None:
         ({"status": 503}, "overloaded", "503 after 1.50 ms"),
         ({"error": "connect"}, "connect", "no answer after 1.50 ms: connect"),
         ({"error": "cancelled"}, "", "given up after 1.50 ms: another attempt was faster"),
+        ({"error": "cancelled"}, "rejected", "given up after 1.50 ms: another attempt was faster"),
         ({"error": "cancelled"}, "cancelled", "no answer after 1.50 ms: cancelled"),
     ],
 )

@@ -131,7 +131,7 @@ def test_a_report_that_cannot_be_written_says_so_before_anything_is_run(
     ("text", "said"),
     [
         (None, "log.jsonl: cannot be read"),
-        ("", "log.jsonl, line 1: not the beginning of a decision log"),
+        ("", "log.jsonl, line 1: not the beginning of a decision log: it is empty"),
         ("hello\n", "log.jsonl, line 1: not the beginning of a decision log"),
         ('{"caller":"me","began":0,"every":1,"version":99}\n', "line 1: version 99 of the log"),
         ('{"caller":"me","began":0,"every":1,"format":"csv"}\n', "line 1: the format is 'csv'"),
@@ -142,7 +142,7 @@ def test_a_report_that_cannot_be_written_says_so_before_anything_is_run(
         ),
         (
             '{"caller":"me","began":0,"every":1}\n{"entry":"call","at',
-            "log.jsonl, line 2: no decision",
+            "truncated; if the log was cut off here, leave this line out",
         ),
     ],
 )
