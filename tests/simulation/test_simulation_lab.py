@@ -24,7 +24,10 @@ QUICK = {
     "throttle": Options(calls=1_000, seed=5),
     "metastable": Options(calls=1_000, seed=5),
 }
-NAMES = [scenario.name for scenario in scenarios()]
+NAMES = [
+    pytest.param(scenario.name, marks=[pytest.mark.slow] * (scenario.name == "hedging"))
+    for scenario in scenarios()
+]
 
 
 def figures(name: str) -> bytes:
@@ -32,7 +35,8 @@ def figures(name: str) -> bytes:
 
 
 def test_scenarios_have_names_of_their_own_and_say_what_they_are() -> None:
-    assert len(set(NAMES)) == len(NAMES)
+    names = [scenario.name for scenario in scenarios()]
+    assert len(set(names)) == len(names)
     for scenario in scenarios():
         assert scenario.summary
         assert scenario.source
