@@ -33,6 +33,8 @@ _NEWEST_LATENCY = 1 / 8
 _NEWEST_COST = 0.3
 # Signals that go by what replicas report.
 _REPORTED = frozenset({"reported", "latency", "expected"})
+# A replica has measured nothing before it has answered some calls.
+_COLD = 5
 # A report's age is in whole seconds.
 _SAME_AGE_S = 2.0
 
@@ -169,7 +171,10 @@ class Fleet:
             latency_s: how long the answer took, in seconds, for a report that tells no latency; 0
                 for a load probe's, which says nothing of the others.
         """
-        self._take_report(replica, now, report.in_flight, report.latency_ms / 1000 or latency_s)
+        reported_s = report.latency_ms / 1000
+        if not reported_s and replica.answers > _COLD:
+            reported_s = latency_s  # it tells no latency; one that has just started tells it soon
+        self._take_report(replica, now, report.in_flight, reported_s)
         self._prober.heard(now)
         age_s = report.age_s
         known_s = now - replica.born

@@ -15,6 +15,9 @@ from ..values import LoadReport
 # request of a process (imports, connections) may take a hundred times the usual, and a mean would
 # keep callers away for as many requests; so few, because a change must show soon.
 _KEPT = 15
+# The first requests of a process are not kept at all: they pay for imports and connections, and a
+# replica that reported them would seem slow, get no calls, and have nothing else to report.
+_COLD = 3
 
 
 class LoadMeter:
@@ -26,7 +29,7 @@ class LoadMeter:
         draining: whether to say that the replica is leaving.
     """
 
-    __slots__ = ("_by_load", "_started", "draining", "in_flight")
+    __slots__ = ("_by_load", "_cold", "_started", "draining", "in_flight")
 
     def __init__(self, now: float) -> None:
         """Begin idle.
@@ -36,6 +39,7 @@ class LoadMeter:
         """
         self._started = now
         self.in_flight = 0
+        self._cold = _COLD
         self.draining = False
         # Index b: the latest latencies (seconds) of requests among 2**(b-1)..2**b - 1 in flight.
         self._by_load: list[deque[float]] = [deque(maxlen=_KEPT) for _ in range(32)]
@@ -50,7 +54,11 @@ class LoadMeter:
         """
         index = self.in_flight.bit_length()
         self.in_flight -= leaves
-        if latency_s:
+        if not latency_s:
+            return
+        if self._cold:
+            self._cold -= 1
+        else:
             self._by_load[index].append(latency_s)
 
     def report(self, now: float) -> LoadReport:

@@ -6,7 +6,8 @@ import os
 import signal
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from threading import Thread
 
 from .. import run
@@ -28,7 +29,9 @@ def measure(cells: Iterable[Cell], jobs: int, tell: Callable[[Cell], object]) ->
     """
     outcomes: dict[str, Outcome] = {}
     # Started anew, not forked: nothing of this process's state can get into a run.
-    with ProcessPoolExecutor(jobs, get_context("spawn"), initializer=_begin) as pool:
+    context = get_context("spawn")
+    theirs, ours = context.Pipe(duplex=False)
+    with ours, ProcessPoolExecutor(jobs, context, _begin, (theirs,)) as pool:
         running = {pool.submit(run_cell, cell): cell for cell in cells}
         try:
             for done in as_completed(running):
@@ -36,7 +39,8 @@ def measure(cells: Iterable[Cell], jobs: int, tell: Callable[[Cell], object]) ->
                 outcomes[cell.command] = done.result()
                 tell(cell)
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
+            # Nobody waits for what is under way, which may take a minute.
+            ours.close()
             raise
     return outcomes
 
@@ -46,14 +50,16 @@ def run_cell(cell: Cell) -> Outcome:
     return outcome(run(cell.scenario, cell.options))
 
 
-def _begin() -> None:
-    """Begin a worker: it ends without a word on ^C, and does not outlive who started it."""
+def _begin(pipe: Connection) -> None:
+    """Begin a worker.
+
+    It ends without a word on ^C, and when the other end of the pipe is closed: by whoever started
+    it, or with that process.
+    """
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    parent = parent_process()
-    assert parent is not None
 
     def wait() -> None:
-        parent.join()
+        pipe.poll(None)
         os._exit(1)
 
     Thread(target=wait, daemon=True).start()

@@ -67,8 +67,11 @@ def test_who_was_busy_once_is_asked_again(
 
 def test_a_report_without_a_latency_is_read_with_our_own() -> None:
     caller = Caller(1)
-    caller.answer(1, LoadReport(3))
     (replica,) = caller.replicas
+    # One that has just started will tell it soon, and its first answers are slow.
+    caller.answer(3, LoadReport(3))
+    assert (replica.others, replica.report_latency_s) == (3, 0.0)
+    caller.answer(10, LoadReport(3))
     assert (replica.others, replica.report_latency_s) == (3, LATENCY_S)
     assert replica.heard_at == caller.now
 
