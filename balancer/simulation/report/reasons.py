@@ -18,7 +18,7 @@ REASONS: Mapping[str, str] = MappingProxyType(
         ),
         "drastic-slowdown: mean": (
             "ten clients lose calls to the slow server before it has told any of them that it is "
-            "slow; of 4,000 calls the default loses about eight more, 11 s each."
+            "slow; of 4,000 calls the default loses a handful more, 11 s each."
         ),
     }
 )
