@@ -85,7 +85,7 @@ def test_a_call_is_explained(up: Up) -> None:
 
 
 def test_after_a_warm_up_the_loads_are_known(up: Up) -> None:
-    line = ["call", "products", "fetch", f"sku={SKU}", "--explain", "--warm", "30", "--json"]
+    line = ["call", "products", "fetch", f"sku={SKU}", "--explain", "--warm", "200", "--json"]
     document = json.loads(txmesh(up.folder, *line).stdout)
     assert list(document) == ["answer", "explain"]
     assert document["answer"]["sku"] == SKU
