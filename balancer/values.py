@@ -37,6 +37,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
         weight: its share relative to others, from 0.001 to 1,000; 1 is normal. Who is to have no
             calls withdraws.
         started: when it started, in seconds since the epoch, or 0.
+        standby: whether it answers, but is not to be called yet: it waits to be announced.
     """
 
     service: str
@@ -48,6 +49,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     zone: str = ""
     weight: float = 1.0
     started: float = 0.0
+    standby: bool = False
 
     def __post_init__(self) -> None:
         """Check the range: a registry is other people's data, and picks divide by the weight."""

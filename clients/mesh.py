@@ -110,16 +110,18 @@ class Mesh:
         self._reactor = reactor
         self.clock: Clock = dispatcher.clock if dispatcher else MonotonicClock(reactor)
         self._idle_sweep = Sweep(self.clock, _IDLE_TICK_S)
-        if registry is None:
-            registry = file.section("registry", RegistrySettings).url
+        rng = rng or random.Random()  # noqa: S311 - picks and jitter are no secret
+        found = file.section("registry", RegistrySettings)
         if isinstance(registry, str):
-            registry = open_registry(RegistrySettings(url=registry), file.folder, self.clock)
+            found = msgspec.structs.replace(found, url=registry)
+        if registry is None or isinstance(registry, str):
+            registry = open_registry(found, file.folder, reactor=reactor, clock=self.clock, rng=rng)
         self.registry: Registry = registry
         self._seconds = self.clock.seconds
         caller = caller or settings.caller or Path(sys.argv[0]).name or "python"
         self._dispatcher = dispatcher or Dispatcher(
             clock=self.clock,
-            rng=rng or random.Random(),  # noqa: S311 - picks are no secret
+            rng=rng,
             registry=registry,
             open_channel=self._open_channel,
             sweep=Sweep(self.clock),

@@ -1,7 +1,7 @@
 """Who exists: registries by URL, each behind the same interface."""
 
 from .folder import FolderRegistry
-from .interface import Lease, Listener, Registry
+from .interface import Lease, Listener, Lock, Registry
 from .open import RegistrySettings, open_registry
 from .static import StaticRegistry
 
@@ -9,6 +9,7 @@ __all__ = [
     "FolderRegistry",
     "Lease",
     "Listener",
+    "Lock",
     "Registry",
     "RegistrySettings",
     "StaticRegistry",

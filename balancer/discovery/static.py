@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from twisted.internet.defer import Deferred, fail, succeed
+
 from ..errors import ConfigError, RegistryError
 from ..values import Endpoint, split_address
-from .interface import Lease, Listener
+from .interface import Lease, Listener, Lock
 
 _SERVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*").fullmatch
 
@@ -62,9 +64,9 @@ class StaticRegistry:
         listener([endpoint for endpoint in self._endpoints if endpoint.service == service])
         return lambda: None
 
-    def endpoints(self) -> list[Endpoint]:
+    def endpoints(self) -> Deferred[list[Endpoint]]:
         """All that was written down."""
-        return list(self._endpoints)
+        return succeed(list(self._endpoints))
 
     def announce(self, endpoint: Endpoint) -> Lease:
         """Check that a replica listens where callers will look for it.
@@ -81,6 +83,19 @@ class StaticRegistry:
             )
         return _NoLease()
 
+    def lock(self, name: str, holder: str) -> Deferred[Lock | None]:
+        """Nobody keeps locks here.
+
+        Returns:
+            Fails with `RegistryError`.
+        """
+        return fail(
+            RegistryError(
+                f"the static registry keeps no locks, and {name} needs one; "
+                "use a registry such as file:.mesh/leases or redis://HOST:PORT"
+            )
+        )
+
     def age_s(self) -> float:
         """Never old."""
         return 0.0
@@ -90,5 +105,8 @@ class StaticRegistry:
 
 
 class _NoLease:
+    def change(self, endpoint: Endpoint) -> None:
+        pass
+
     def withdraw(self) -> None:
         pass

@@ -69,7 +69,8 @@ class CalledService:
 
     def update(self, endpoints: Sequence[Endpoint]) -> None:
         """Take discovery's word; ways to replicas that are gone are closed."""
-        for replica in self.fleet.update(endpoints, self._clock.seconds()):
+        announced = [endpoint for endpoint in endpoints if not endpoint.standby]
+        for replica in self.fleet.update(announced, self._clock.seconds()):
             self._left_at = self._clock.seconds()
             channel = self._channels.pop(replica, None)
             if channel is not None:

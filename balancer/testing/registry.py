@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from ..discovery import Lease, Listener
+from twisted.internet.defer import Deferred, succeed
+
+from ..discovery import Lease, Listener, Lock
 from ..values import Endpoint
 
 
@@ -17,6 +19,8 @@ class FakeRegistry:
         """Begin empty."""
         self._endpoints: dict[str, list[Endpoint]] = {}
         self._listeners: dict[str, list[Listener]] = {}
+        self._locks: dict[str, _FakeLock] = {}
+        self._notes: dict[str, str] = {}
 
     def set(self, service: str, endpoints: Iterable[Endpoint]) -> None:
         """Say who exists, and tell whoever watches.
@@ -41,9 +45,13 @@ class FakeRegistry:
 
         return end
 
-    def endpoints(self) -> list[Endpoint]:
-        """All endpoints of all services."""
+    def known(self) -> list[Endpoint]:
+        """All endpoints of all services, without waiting."""
         return [endpoint for found in self._endpoints.values() for endpoint in found]
+
+    def endpoints(self) -> Deferred[list[Endpoint]]:
+        """All endpoints of all services."""
+        return succeed(self.known())
 
     def announce(self, endpoint: Endpoint) -> Lease:
         """Enter a replica until it withdraws."""
@@ -55,6 +63,34 @@ class FakeRegistry:
         known = self._endpoints.get(endpoint.service, [])
         if endpoint in known:
             self.set(endpoint.service, [other for other in known if other != endpoint])
+
+    def change(self, old: Endpoint, new: Endpoint) -> None:
+        """Tell something else of a replica that is in."""
+        known = self._endpoints.get(old.service, [])
+        self.set(old.service, [new if other == old else other for other in known])
+
+    def lock(self, name: str, holder: str) -> Deferred[Lock | None]:
+        """Take a lock, if nobody has it."""
+        if name in self._locks:
+            return succeed(None)
+        lock = self._locks[name] = _FakeLock(self, name, self._notes.get(name, ""))
+        return succeed(lock)
+
+    def unlock(self, name: str, note: str | None = None, *, lost: bool = False) -> None:
+        """Give a lock back, or take it from its holder; harmless when nobody has it.
+
+        Args:
+            name: the lock's.
+            note: left for the next holder; None leaves what was there.
+            lost: whether it is taken: the holder is told.
+        """
+        lock = self._locks.pop(name, None)
+        if lock is None:
+            return
+        if note is not None:
+            self._notes[name] = note
+        if lost:
+            lock.lost.callback(None)
 
     def age_s(self) -> float:
         """Never old."""
@@ -70,5 +106,24 @@ class _FakeLease:
         self._registry = registry
         self._endpoint = endpoint
 
+    def change(self, endpoint: Endpoint) -> None:
+        self._registry.change(self._endpoint, endpoint)
+        self._endpoint = endpoint
+
     def withdraw(self) -> None:
         self._registry.withdraw(self._endpoint)
+
+
+class _FakeLock:
+    def __init__(self, registry: FakeRegistry, name: str, note: str) -> None:
+        self.note = note
+        self.lost: Deferred[None] = Deferred()
+        self._registry = registry
+        self._name = name
+        self._held = True
+
+    def release(self, note: str | None = None) -> Deferred[None]:
+        if self._held and not self.lost.called:
+            self._held = False
+            self._registry.unlock(self._name, note)
+        return succeed(None)

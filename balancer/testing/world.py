@@ -139,7 +139,7 @@ class World:
             )
             replica = self.replicas[endpoint.address] = FakeReplica(self.clock, endpoint)
             new.append(replica)
-        known = [found for found in self.registry.endpoints() if found.service == service]
+        known = [found for found in self.registry.known() if found.service == service]
         self.registry.set(service, [*known, *(replica.endpoint for replica in new)])
         return new
 

@@ -21,7 +21,9 @@ _TEXT = "text/plain; version=0.0.4; charset=utf-8"
 def admin_site(
     exposition: Exposition,
     decisions: DecisionLog,
+    *,
     state: Callable[[], str],
+    announce: Callable[[], None],
     drain: Callable[[], None],
 ) -> Site:
     """Make the admin port's site.
@@ -29,7 +31,8 @@ def admin_site(
     Args:
         exposition: the metrics.
         decisions: why the replica's own calls went where they went.
-        state: "starting", "ready" or "draining".
+        state: "starting", "standby", "ready" or "draining".
+        announce: has a replica that stands by take calls; harmless for any other.
         drain: begins the replica's leaving; harmless the second time.
     """
 
@@ -45,6 +48,10 @@ def admin_site(
         decisions.write(file)
         return file.getvalue()
 
+    def announced() -> tuple[int, bytes]:
+        announce()
+        return ready()
+
     def leave() -> tuple[int, bytes]:
         drain()
         return 202, msgspec.json.encode({"status": state()})
@@ -54,5 +61,6 @@ def admin_site(
     site.add("GET", "/health/ready", Page("admin.ready", _JSON, ready))
     site.add("GET", "/metrics", Page("admin.metrics", _TEXT, exposition.text))
     site.add("GET", "/decisions", Page("admin.decisions", _JSON_LINES, decided))
+    site.add("POST", "/announce", Page("admin.announce", _JSON, announced))
     site.add("POST", "/drain", Page("admin.drain", _JSON, leave))
     return site

@@ -72,6 +72,21 @@ def announced(listened: str, advertised: str | None) -> str:
     return f"{advertised}:{listened.rpartition(':')[2]}" if advertised else listened
 
 
+def parse_weight(text: str) -> float:
+    """Read a replica's weight.
+
+    Raises:
+        usage.UsageError: it is no number, or out of range.
+    """
+    try:
+        weight = float(text)
+    except ValueError:
+        weight = 0.0
+    if not 0.001 <= weight <= 1000:
+        raise usage.UsageError(f"--weight {text!r} is not a number from 0.001 to 1000")
+    return weight
+
+
 class Options(usage.Options):
     """What a replica is told on its command line.
 
@@ -89,6 +104,13 @@ class Options(usage.Options):
         ["log", None, None, "json or text; without it as the configuration says."],
         ["release", None, "1", "The replica's version in the registry."],
         ["zone", None, "", "Where the replica runs; callers stay in their own zone."],
+        ["weight", None, "1", "Its share of the calls beside others, from 0.001 to 1000."],
+        [
+            "standby",
+            None,
+            None,
+            "File; without it there: serve, but take no calls before POST /announce makes it.",
+        ],
     ]
     optFlags = [  # noqa: RUF012 - Twisted's own way
         ["until-eof", None, "Leave when standard input ends: with the process that holds it."],
@@ -106,6 +128,7 @@ class Options(usage.Options):
         self["admin"] = parse_listen(self["admin"])
         if self["advertise"]:
             self["advertise"] = parse_advertise(self["advertise"])
+        self["weight"] = parse_weight(self["weight"])
         for option in ("listen", "admin"):
             if every_interface(self[option][0]) and not self["advertise"]:
                 raise usage.UsageError(

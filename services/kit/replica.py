@@ -14,8 +14,10 @@ import sys
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
 from twisted.application import service as twisted_service
 from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
 from twisted.internet.error import CannotListenError
@@ -65,6 +67,8 @@ class Replica(twisted_service.Service):
         self._server: Server | None = None
         self._admin: Server | None = None
         self._lease: Lease | None = None
+        self._endpoint: Endpoint | None = None
+        self._standby = Path(options["standby"]) if options["standby"] else None
         self._state = "starting"
         self._failed = False
 
@@ -130,7 +134,13 @@ class Replica(twisted_service.Service):
         self._server = self._make_server(site)
         exposition = Exposition(ReplicaCollector(self._server, self._mesh))
         self._admin = self._make_server(
-            admin_site(exposition, self._mesh.decisions(), lambda: self._state, self.leave)
+            admin_site(
+                exposition,
+                self._mesh.decisions(),
+                state=lambda: self._state,
+                announce=self.announce,
+                drain=self.leave,
+            )
         )
         options = self._options
         admin = self._admin.listen(self._reactor, *options["admin"])
@@ -148,10 +158,13 @@ class Replica(twisted_service.Service):
             pid=os.getpid(),
             version=self._options["release"],
             zone=self._options["zone"],
+            weight=self._options["weight"],
             started=_wall().timestamp(),
+            standby=self._standby is not None and not self._standby.exists(),
         )
+        self._endpoint = endpoint
         self._lease = self._mesh.registry.announce(endpoint)
-        self._state = "ready"
+        self._state = "standby" if endpoint.standby else "ready"
         _log.info(
             "{replica} serves {service} on http://{address}, admin on http://{admin}",
             replica=endpoint.replica,
@@ -172,6 +185,28 @@ class Replica(twisted_service.Service):
             _log.failure("cannot start", failure)
         self._failed = True
         self.leave()
+
+    def announce(self) -> None:
+        """Take calls from now on, after having stood by; harmless when it does so already."""
+        if self._state == "standby":
+            assert self._lease is not None
+            assert self._endpoint is not None
+            assert self._standby is not None
+            try:
+                # A supervisor starts it with the same command line when it has died.
+                self._standby.parent.mkdir(parents=True, exist_ok=True)
+                self._standby.touch()
+            except OSError as error:
+                _log.warn(
+                    "{path} cannot be written ({why}): after a restart {replica} stands by again",
+                    path=str(self._standby),
+                    why=error.strerror,
+                    replica=self.endpoint_name,
+                )
+            self._endpoint = replace(self._endpoint, standby=False)
+            self._lease.change(self._endpoint)
+            self._state = "ready"
+            _log.info("{replica} is announced", replica=self.endpoint_name)
 
     def leave(self) -> None:
         """Leave in good order and end the process; harmless the second time."""

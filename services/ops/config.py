@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import click
 from twisted.internet.task import Clock
 
@@ -39,7 +41,14 @@ def config(config: str | None, check: bool, as_json: bool) -> int:
         catalogue.contract(name)
     sections = {name: file.section(name, kind) for name, kind in SECTION_KINDS.items()}
     # Its URL is read only when it is opened; nothing is connected or waited for by that alone.
-    open_registry(file.section("registry", RegistrySettings), file.folder, Clock()).close()
+    registry = file.section("registry", RegistrySettings)
+    open_registry(
+        registry,
+        file.folder,
+        reactor=None,
+        clock=Clock(),
+        rng=random.Random(),  # noqa: S311
+    ).close()
     effective: dict[str, Settings | dict[str, Settings]] = {
         **sections,
         "services": dict(catalogue.services),

@@ -14,6 +14,7 @@ from balancer.transport import Pool, PoolSettings, Sweep
 from balancer.wire import WireLimits
 
 READY = "ready"
+STANDBY = "standby"
 DRAINING = "draining"
 SILENT = "silent"
 UNREACHABLE = "unreachable"
@@ -39,7 +40,10 @@ class _Question:
         return self._request
 
     def replied(self, reply: Reply) -> None:
-        self._end(DRAINING if reply.status >= 500 else READY)
+        if reply.status < 500:
+            self._end(READY)
+        else:
+            self._end(STANDBY if b'"standby"' in reply.body else DRAINING)
 
     def failed(self, error: CallError) -> None:
         self._end(SILENT if error.sent else UNREACHABLE)
@@ -73,7 +77,8 @@ class Prober:
                 is asked at its service port: whoever answers there is taken for ready.
 
         Returns:
-            Fires with "ready", "draining", "silent" (connected, and no answer) or "unreachable".
+            Fires with "ready", "standby", "draining", "silent" (connected, and no answer) or
+            "unreachable".
         """
         address = endpoint.admin or endpoint.address
         path = "/health/ready" if endpoint.admin else "/openapi.json"

@@ -13,11 +13,11 @@ class RegistryReport(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         url: as configured, with the whole path of a folder.
-        age_s: how old the view is, in seconds.
+        age_s: how old the view is, in seconds; None when nobody was ever told anything.
     """
 
     url: str
-    age_s: float
+    age_s: float | None
 
 
 class ReplicaReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,7 +30,7 @@ class ReplicaReport(msgspec.Struct, frozen=True, kw_only=True):
         admin: "host:port" of its admin port; "" when the registry knows none.
         pid: its process id; 0 when the registry knows none.
         version: what it runs.
-        state: "ready", "draining", "silent" or "unreachable".
+        state: "ready", "standby", "draining", "silent" or "unreachable".
         age_s: seconds since it started; None when the registry does not know.
     """
 

@@ -14,11 +14,11 @@ from clients import Mesh
 from .faults import FAILED, say
 from .options import config_option, json_option, open_config
 from .output import console, table, write_json
-from .probe import DRAINING, READY, Prober
+from .probe import DRAINING, READY, STANDBY, Prober
 from .reports import RegistryReport, ReplicaReport, StatusReport
 from .runner import run, wall
 
-_STYLES = {READY: "green", DRAINING: "yellow"}
+_STYLES = {READY: "green", STANDBY: "yellow", DRAINING: "yellow"}
 
 
 @click.command("status", short_help="Show the replicas, and how each is.")
@@ -30,6 +30,7 @@ def status(config: str | None, as_json: bool) -> int:
     \b
     STATE is one of
       ready        it takes calls
+      standby      it is up, and takes no calls before it is announced
       draining     it finishes what it has and takes nothing new
       silent       it accepts connections and does not answer (stopped, or far too busy)
       unreachable  nothing listens where it is announced
@@ -69,13 +70,14 @@ async def look(registry: Registry, prober: Prober) -> StatusReport:
         registry: the open registry.
         prober: asks.
     """
-    endpoints = sorted(registry.endpoints(), key=lambda e: (e.service, e.replica))
+    endpoints = sorted(await registry.endpoints(), key=lambda e: (e.service, e.replica))
     states = await gatherResults([prober.state(endpoint) for endpoint in endpoints])
     now = wall()
+    age_s = registry.age_s()
     return StatusReport(
         registry=RegistryReport(
             url=registry.url,
-            age_s=round(registry.age_s(), 3),
+            age_s=None if age_s is None else round(age_s, 3),
         ),
         replicas=[
             ReplicaReport(

@@ -8,6 +8,7 @@ import signal
 from pathlib import Path
 
 import pytest
+import treq
 from twisted.internet.defer import Deferred, gatherResults
 
 from clients import Mesh
@@ -62,6 +63,40 @@ async def test_a_replica_started_by_hand_takes_its_share_within_a_second(folder:
             shares = [replica.attempts for replica in mesh.fleet("users").available]
             assert failures == []
             assert min(shares) >= 60
+        finally:
+            mesh.close()
+
+
+async def test_a_replica_on_standby_takes_calls_when_it_is_announced(folder: Path) -> None:
+    with children(folder) as start:
+        mark = folder / "run" / "announced"
+        line = ("--config", "mesh.toml", "--standby", str(mark), "--weight", "2")
+        child = start("users", "users-1", *line)
+        _, admin = await child.ready()
+        mesh = Mesh(folder / "mesh.toml")
+        try:
+            [endpoint] = await mesh.registry.endpoints()
+            assert endpoint.standby
+            assert endpoint.weight == 2
+            fleet = mesh.fleet("users")
+            assert fleet.available == []
+            health = await treq.get(f"http://{admin}/health/ready")
+            assert (health.code, await health.json()) == (503, {"status": "standby"})
+            # Whoever asks it directly is answered: that is what standing by is for.
+            asked = await treq.get(f"http://{endpoint.address}/v1/users/{USER}")
+            assert asked.code == 200
+
+            announced = await treq.post(f"http://{admin}/announce")
+            assert (announced.code, await announced.json()) == (200, {"status": "ready"})
+            await until(lambda: fleet.available, "used", within_s=1.0)
+            await mesh.client(Users).fetch(id=USER)
+
+            child.signal(signal.SIGKILL)
+            await child.ended()
+            again = start("users", "users-1", *line)
+            await again.ready()
+            [endpoint] = await mesh.registry.endpoints()
+            assert (endpoint.standby, endpoint.pid) == (False, again.pid)
         finally:
             mesh.close()
 

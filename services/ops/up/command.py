@@ -160,7 +160,7 @@ class _Up:
             return
         ours = {slot.replica for slot in self._slots}
         endpoints = sorted(
-            (e for e in self._mesh.registry.endpoints() if e.replica in ours),
+            (e for e in await self._mesh.registry.endpoints() if e.replica in ours),
             key=lambda endpoint: (endpoint.service, endpoint.replica),
         )
         running = table("service", "replica", "address", "admin", "pid", numbers=("pid",))

@@ -69,7 +69,7 @@ class Supervisor:
         clock: Clock,
         settings: UpSettings,
         launch: Launch,
-        endpoints: Callable[[], Sequence[Endpoint]],
+        endpoints: Callable[[], Deferred[list[Endpoint]]],
         state: Callable[[Endpoint], Deferred[str]],
         tell: Callable[[str], None],
     ) -> None:
@@ -189,20 +189,28 @@ class Supervisor:
     def _look(self) -> None:
         """Ask those that are announced and not known to be ready."""
         self._looking = self._clock.callLater(_LOOK_S, self._look)
-        waiting = {
+        if not self._waiting():
+            return
+        # A registry that does not answer is asked again at the next look.
+        self._endpoints().addCallbacks(self._announced, lambda _: None)
+        if not self._all_ready.called and self._overdue():
+            kept = next(kept for kept in self._kept if not kept.was_ready)
+            self._give_up(kept, f"is not ready after {self._settings.ready_s:g} s")
+
+    def _waiting(self) -> dict[tuple[Slot, int], _Kept]:
+        """Those that run and are not known to be ready, by slot and process id."""
+        return {
             (kept.slot, kept.process.pid): kept
             for kept in self._kept
             if kept.process is not None and not kept.ready
         }
-        if not waiting:
-            return
-        for endpoint in self._endpoints():
+
+    def _announced(self, endpoints: Sequence[Endpoint]) -> None:
+        waiting = self._waiting()
+        for endpoint in endpoints:
             found = waiting.get((Slot(endpoint.service, endpoint.replica), endpoint.pid))
             if found is not None:
                 self._state(endpoint).addCallback(self._asked, found, endpoint.pid)
-        if not self._all_ready.called and self._overdue():
-            kept = next(kept for kept in self._kept if not kept.was_ready)
-            self._give_up(kept, f"is not ready after {self._settings.ready_s:g} s")
 
     def _overdue(self) -> bool:
         late = self._clock.seconds() - self._began >= self._settings.ready_s

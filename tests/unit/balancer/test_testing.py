@@ -20,6 +20,7 @@ from balancer.testing import (
     Silent,
     World,
 )
+from tests.deferreds import now
 
 
 class Attempt:
@@ -160,7 +161,7 @@ def test_a_registry_tells_and_forgets() -> None:
     end()
     registry.announce(Endpoint(service="users", replica="users-1", address="a:1"))
     assert told == [0, 1, 0]
-    assert len(checked.endpoints()) == 1
+    assert len(now(checked.endpoints())) == 1
     assert checked.age_s() == 0
     checked.close()
 

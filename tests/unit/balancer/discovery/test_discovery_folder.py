@@ -18,6 +18,7 @@ from zope.interface import implementer
 
 from balancer import Endpoint, RegistryError
 from balancer.discovery import FolderRegistry
+from tests.deferreds import now
 
 # A change is to be seen within this time (seconds).
 SEEN_S = 0.2
@@ -134,7 +135,7 @@ def entry(folder: Path, name: str, content: bytes) -> Path:
 def test_a_folder_that_does_not_exist_has_nobody(watcher: Watcher) -> None:
     watcher.watch()
     assert watcher.told == [[]]
-    assert watcher.registry.endpoints() == []
+    assert now(watcher.registry.endpoints()) == []
 
 
 def test_what_is_announced_is_seen_and_what_is_withdrawn_is_gone(
@@ -144,7 +145,7 @@ def test_what_is_announced_is_seen_and_what_is_withdrawn_is_gone(
     theirs = FolderRegistry(folder, Clock())
     lease = theirs.announce(endpoint(version="7", pid=5))
     assert watcher.look() == ["users-1"]
-    assert watcher.registry.endpoints() == [endpoint(version="7", pid=5)]
+    assert now(watcher.registry.endpoints()) == [endpoint(version="7", pid=5)]
     lease.withdraw()
     assert not list(folder.rglob("*.json")), "not left for readers to clear away"
     assert watcher.look() == []
@@ -189,7 +190,7 @@ def test_a_name_that_begins_like_another_is_another(folder: Path) -> None:
     registry = FolderRegistry(folder, Clock())
     registry.announce(endpoint("users-1.2"))
     registry.announce(endpoint("users-1"))
-    assert {each.replica for each in registry.endpoints()} == {"users-1.2", "users-1"}
+    assert {each.replica for each in now(registry.endpoints())} == {"users-1.2", "users-1"}
 
 
 def test_an_announcement_under_a_dead_ones_name_takes_its_place(
@@ -269,7 +270,7 @@ def test_an_entry_that_is_replaced_under_its_name_is_read_anew(
     lease.withdraw()
     registry.announce(endpoint(version="2"))
     watcher.look()
-    assert [each.version for each in watcher.registry.endpoints()] == ["2"]
+    assert [each.version for each in now(watcher.registry.endpoints())] == ["2"]
     assert watcher.told == [["users-1"], ["users-1"]]
 
 
@@ -359,14 +360,14 @@ def test_no_descriptor_is_left_behind(watcher: Watcher, folder: Path) -> None:
     leases = [registry.announce(endpoint(f"users-{number}")) for number in range(5)]
     end = watcher.watch()
     watcher.look()
-    watcher.registry.endpoints()
+    now(watcher.registry.endpoints())
     assert count() == before + 10
     end()
     with pytest.raises(RegistryError):
         registry.announce(endpoint("users-1"))
     for lease in leases:
         lease.withdraw()
-    watcher.registry.endpoints()
+    now(watcher.registry.endpoints())
     assert count() == before
     watcher.registry.close()
     assert count() == before

@@ -2,13 +2,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from random import Random
 
 import pytest
 from twisted.internet.task import Clock
 
 from balancer import ConfigError, Endpoint, RegistryError
-from balancer.discovery import FolderRegistry, RegistrySettings, StaticRegistry, open_registry
+from balancer.discovery import (
+    FolderRegistry,
+    Registry,
+    RegistrySettings,
+    StaticRegistry,
+    open_registry,
+)
 from balancer.discovery.static import parse_static
+from tests.deferreds import now
 
 
 def parsed(text: str) -> list[tuple[str, str, str]]:
@@ -67,7 +75,7 @@ def test_a_watcher_is_told_once_of_its_own_service() -> None:
     registry.watch("nobody", listen)
     end()
     assert told == [["a:1", "b:2"], []]
-    assert [endpoint.address for endpoint in registry.endpoints()] == ["a:1", "b:2", "c:3"]
+    assert [endpoint.address for endpoint in now(registry.endpoints())] == ["a:1", "b:2", "c:3"]
     assert registry.age_s() == 0
     registry.close()
 
@@ -83,16 +91,18 @@ def test_a_replica_must_listen_where_it_is_written_down() -> None:
         registry.announce(Endpoint(service="products", replica="x", address="127.0.0.1:1"))
 
 
-def test_a_url_opens_its_kind_of_registry(tmp_path: Path) -> None:
-    def opened(url: str) -> object:
-        return open_registry(RegistrySettings(url=url), tmp_path, Clock())
+def opened(url: str, folder: Path) -> Registry:
+    settings = RegistrySettings(url=url)
+    return open_registry(settings, folder, reactor=None, clock=Clock(), rng=Random(1))
 
-    assert isinstance(opened("static:users=a:1"), StaticRegistry)
-    registry = opened("file:some/leases")
+
+def test_a_url_opens_its_kind_of_registry(tmp_path: Path) -> None:
+    assert isinstance(opened("static:users=a:1", tmp_path), StaticRegistry)
+    registry = opened("file:some/leases", tmp_path)
     assert isinstance(registry, FolderRegistry)
     registry.announce(Endpoint(service="users", replica="users-1", address="a:1"))
     assert (tmp_path / "some" / "leases" / "users").is_dir()
-    absolute = opened(f"file://{tmp_path}/other")
+    absolute = opened(f"file://{tmp_path}/other", tmp_path)
     assert isinstance(absolute, FolderRegistry)
     absolute.announce(Endpoint(service="users", replica="users-1", address="a:1"))
     assert (tmp_path / "other" / "users").is_dir()
@@ -103,4 +113,4 @@ def test_a_url_opens_its_kind_of_registry(tmp_path: Path) -> None:
 )
 def test_a_url_that_is_not_understood_is_refused(tmp_path: Path, url: str) -> None:
     with pytest.raises(ConfigError, match="use file:FOLDER or static:"):
-        open_registry(RegistrySettings(url=url), tmp_path, Clock())
+        opened(url, tmp_path)

@@ -67,7 +67,7 @@ class World:
             clock=self.clock,
             settings=UpSettings(**settings),
             launch=self._launch,
-            endpoints=lambda: self.announced,
+            endpoints=lambda: succeed(list(self.announced)),
             state=lambda endpoint: succeed(self.states.get(endpoint.pid, READY)),
             tell=self.told.append,
         )

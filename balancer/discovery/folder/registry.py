@@ -15,19 +15,23 @@ from contextlib import suppress
 from pathlib import Path
 
 import msgspec
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
-from ..clock import Clock
-from ..errors import RegistryError
-from ..values import Endpoint
-from .interface import Lease, Listener
+from ...clock import Clock
+from ...errors import RegistryError
+from ...values import Endpoint
+from ..interface import Lease, Listener, Lock
 from .lease import FolderLease, is_dead
+from .lock import take_lock
 
 # Time between two looks (seconds): half of the promised 200 ms.
 LOOK_S = 0.1
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}").fullmatch
+# The folder of the locks; no service has such a name.
+LOCKS = ".locks"
 _log = Logger()
 
 
@@ -85,13 +89,9 @@ class FolderRegistry:
 
         return end
 
-    def endpoints(self) -> list[Endpoint]:
+    def endpoints(self) -> Deferred[list[Endpoint]]:
         """Look at every service now."""
-        try:
-            services = sorted(path.name for path in self._folder.iterdir() if path.is_dir())
-        except OSError:
-            return []
-        return [endpoint for service in services for endpoint in self._look(service)]
+        return maybeDeferred(self._look_at_all)
 
     def announce(self, endpoint: Endpoint) -> Lease:
         """Enter a replica until it withdraws or dies.
@@ -105,6 +105,12 @@ class FolderRegistry:
                 f"replica name {endpoint.replica!r}: use letters, digits, '.', '_' and '-'"
             )
         return FolderLease(self._folder / endpoint.service, endpoint, self._clock)
+
+    def lock(self, name: str, holder: str) -> Deferred[Lock | None]:
+        """Take a lock: the kernel's, on a file in a folder of its own."""
+        if not _NAME(name):
+            raise RegistryError(f"lock name {name!r}: use letters, digits, '.', '_' and '-'")
+        return maybeDeferred(take_lock, self._folder / LOCKS / name, holder, self._clock)
 
     def age_s(self) -> float:
         """Seconds since the last look."""
@@ -121,6 +127,13 @@ class FolderRegistry:
         if self._next_look is not None:
             self._next_look.cancel()
             self._next_look = None
+
+    def _look_at_all(self) -> list[Endpoint]:
+        try:
+            services = sorted(path.name for path in self._folder.iterdir() if path.is_dir())
+        except OSError:
+            return []
+        return [endpoint for service in services for endpoint in self._look(service)]
 
     def _look_again(self) -> None:
         self._next_look = self._clock.callLater(LOOK_S, self._look_again)

@@ -15,9 +15,9 @@ from pathlib import Path
 import msgspec
 from twisted.logger import Logger
 
-from ..clock import Clock
-from ..errors import RegistryError
-from ..values import Endpoint
+from ...clock import Clock
+from ...errors import RegistryError
+from ...values import Endpoint
 
 # How often a lease looks whether its file is still there (seconds): losing one is an accident.
 KEEP_S = 1.0
@@ -56,12 +56,22 @@ class FolderLease:
             self._check_name()
             self._path, self._descriptor = self._enter()
         except OSError as error:
-            raise RegistryError(
-                f"the registry folder {folder} cannot be written ({error.strerror}); "
-                "give another with [registry] url"
-            ) from None
+            raise self._unwritable(error) from None
         self._held = True
         self._looking = clock.callLater(KEEP_S, self._look)
+
+    def change(self, endpoint: Endpoint) -> None:
+        """Tell something else of the replica from now on; see `Lease`."""
+        if not self._held:
+            return
+        self._endpoint = endpoint
+        # One entry follows the other without a gap: the old one goes when the new one is there.
+        path, descriptor = self._path, self._descriptor
+        try:
+            self._path, self._descriptor = self._enter()
+        except OSError as error:
+            raise self._unwritable(error) from None
+        _remove(path, descriptor)
 
     def withdraw(self) -> None:
         """Leave; harmless the second time."""
@@ -69,11 +79,13 @@ class FolderLease:
             return
         self._held = False
         self._looking.cancel()
-        # First the name, while the lock still keeps others from taking it for a dead one's. Where
-        # it cannot be removed, a file without a lock counts as a dead replica's all the same.
-        with suppress(OSError):
-            self._path.unlink()
-        os.close(self._descriptor)
+        _remove(self._path, self._descriptor)
+
+    def _unwritable(self, error: OSError) -> RegistryError:
+        return RegistryError(
+            f"the registry folder {self._folder} cannot be written ({error.strerror}); "
+            "give another with [registry] url"
+        )
 
     def _check_name(self) -> None:
         replica = self._endpoint.replica
@@ -125,3 +137,11 @@ class FolderLease:
         )
         os.close(self._descriptor)
         self._path, self._descriptor = path, descriptor
+
+
+def _remove(path: Path, descriptor: int) -> None:
+    # First the name, while the lock still keeps others from taking it for a dead one's. Where it
+    # cannot be removed, a file without a lock counts as a dead replica's all the same.
+    with suppress(OSError):
+        path.unlink()
+    os.close(descriptor)

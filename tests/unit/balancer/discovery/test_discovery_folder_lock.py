@@ -1,0 +1,97 @@
+"""Locks in a folder: one holder, a note for the next, gone with the process."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from twisted.internet.task import Clock
+
+from balancer import RegistryError
+from balancer.discovery import FolderRegistry
+from tests.deferreds import now
+
+HOLD = """
+import sys
+from pathlib import Path
+from twisted.internet.task import Clock
+from balancer.discovery import FolderRegistry
+
+FolderRegistry(Path(sys.argv[1]), Clock()).lock("job", "another").addCallback(print, flush=True)
+sys.stdin.read()
+"""
+
+
+def test_one_at_a_time_and_a_note_for_the_next(tmp_path: Path) -> None:
+    registry = FolderRegistry(tmp_path, Clock())
+    first = now(registry.lock("job", "me"))
+    assert first is not None
+    assert first.note == ""
+    assert now(FolderRegistry(tmp_path, Clock()).lock("job", "you")) is None
+    assert now(registry.lock("other", "me")) is not None
+    now(first.release("done 7"))
+    now(first.release("too late"))
+    second = now(registry.lock("job", "you"))
+    assert second is not None
+    assert second.note == "done 7"
+    now(second.release())
+    third = now(registry.lock("job", "you"))
+    assert third is not None
+    assert third.note == "done 7"
+
+
+def test_a_dead_holders_lock_is_free_at_once(tmp_path: Path) -> None:
+    registry = FolderRegistry(tmp_path, Clock())
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert "FolderLock" in process.stdout.readline()
+        assert now(registry.lock("job", "me")) is None
+        process.kill()
+        process.wait()
+    assert now(registry.lock("job", "me")) is not None
+
+
+def test_a_holder_is_told_when_its_file_is_gone(tmp_path: Path) -> None:
+    clock = Clock()
+    registry = FolderRegistry(tmp_path, clock)
+    lock = now(registry.lock("job", "me"))
+    assert lock is not None
+    told: list[object] = []
+    lock.lost.addCallback(told.append)
+    clock.advance(1)
+    clock.advance(1)
+    assert not told
+    shutil.rmtree(tmp_path / ".locks")
+    clock.advance(1)
+    assert told
+    now(lock.release())
+    assert clock.getDelayedCalls() == []
+
+
+def test_a_lock_is_no_service_and_its_name_leads_nowhere_else(tmp_path: Path) -> None:
+    registry = FolderRegistry(tmp_path, Clock())
+    now(registry.lock("job", "me"))
+    assert now(registry.endpoints()) == []
+    with pytest.raises(RegistryError, match="lock name"):
+        registry.lock("../job", "me")
+
+
+def test_a_file_of_somebody_elses_is_taken_over(tmp_path: Path) -> None:
+    (tmp_path / ".locks").mkdir()
+    (tmp_path / ".locks" / "job").write_text("what is this?" * 100)
+    registry = FolderRegistry(tmp_path, Clock())
+    lock = now(registry.lock("job", "me"))
+    assert lock is not None
+    assert lock.note == ""
+    now(lock.release("x"))
+    again = now(registry.lock("job", "me"))
+    assert again is not None
+    assert again.note == "x"
