@@ -1,0 +1,1 @@
+"""Replacement on Kubernetes: a Deployment a service, whose pods the cluster replaces itself."""
