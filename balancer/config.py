@@ -21,7 +21,7 @@ from .errors import ConfigError
 Section = TypeVar("Section", bound=msgspec.Struct)
 
 # Every section that any room reads: an unknown one is refused whoever opens the file.
-SECTIONS = ("registry", "client", "server", "storage", "log", "services", "up")
+SECTIONS = ("registry", "client", "server", "workers", "storage", "log", "services", "up", "fleet")
 
 _LINE = re.compile(r"\A(.*) \(at (?:line (\d+), column \d+|end of document)\)\Z", re.DOTALL)
 # Only as much of TOML as it takes to find the line of what the real parser has read.

@@ -12,8 +12,10 @@ from .cases import CASES, Case
 from .memory import measure_memory
 from .picks import measure_picks
 from .process import PeerFailed
-from .report import as_json, show, show_memory, show_picks
+from .registry import measure_registry
+from .report import as_json, show, show_memory, show_picks, show_registry, show_workers
 from .rounds import run
+from .workers import measure_workers
 
 
 @click.command()
@@ -27,8 +29,8 @@ from .rounds import run
 )
 @click.option(
     "--only",
-    type=click.Choice(["server", "client", "pair", "pick", "memory"]),
-    help="One part; without it all five.",
+    type=click.Choice(["server", "client", "pair", "pick", "memory", "workers", "registry"]),
+    help="One part; without it all seven.",
 )
 @click.option("--json", "target", type=click.Path(path_type=Path), help="Write all numbers here.")
 def main(rounds: int, seconds: float, only: str | None, target: Path | None) -> None:
@@ -46,6 +48,8 @@ def main(rounds: int, seconds: float, only: str | None, target: Path | None) -> 
         samples = run(cases, rounds, min(0.5, seconds), seconds, progress)
         costs = measure_picks(rounds, say) if only in (None, "pick") else []
         memory = measure_memory(say) if only in (None, "memory") else None
+        workers = measure_workers(rounds, seconds, say) if only in (None, "workers") else []
+        watching = measure_registry(say) if only in (None, "registry") else None
     except PeerFailed as error:
         raise click.ClickException(str(error)) from None
     finally:
@@ -54,7 +58,7 @@ def main(rounds: int, seconds: float, only: str | None, target: Path | None) -> 
     if target is not None:
         # First: a pager that is closed early must not cost the numbers.
         target.parent.mkdir(parents=True, exist_ok=True)
-        numbers = msgspec.json.encode(as_json(samples, costs, memory))
+        numbers = msgspec.json.encode(as_json(samples, costs, memory, workers, watching))
         target.write_bytes(msgspec.json.format(numbers) + b"\n")
     if samples:
         show(samples)
@@ -62,6 +66,10 @@ def main(rounds: int, seconds: float, only: str | None, target: Path | None) -> 
         show_picks(costs)
     if memory is not None:
         show_memory(memory)
+    if workers:
+        show_workers(workers)
+    if watching is not None:
+        show_registry(watching)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import os
 import platform
 from importlib.metadata import version
 from importlib.util import find_spec
+from statistics import median
 from typing import Any, Literal
 
 from rich.box import SIMPLE_HEAD
@@ -14,7 +15,9 @@ from rich.table import Table
 
 from .memory import Memory
 from .picks import REFERENCE, Cost
+from .registry import CALLERS, REPLICAS, Watching
 from .summary import Row, Samples, Verdict, rows, verdicts
+from .workers import WorkersRow
 
 _PEERS = ("twisted", "treq", "httptools", "msgspec", "uvicorn", "fastapi", "aiohttp", "grpcio")
 _HEADS = (
@@ -25,6 +28,11 @@ _PICK_HEADS = (
 )  # fmt: skip
 _WEIGHT_HEADS = (
     "replicas", "entry", "endpoint", "record", "fleet", "fleet in part", "update us", "in part us"
+)  # fmt: skip
+_WATCH_HEADS = ("callers", "core %", "Redis core %", "changes", "usual ms", "slowest ms")
+_WORKERS_HEADS = (
+    "handler", "workers", "calls/s", "server us", "load us", "load share", "cores busy",
+    "x one worker", "least", "greatest", "x by CPU",
 )  # fmt: skip
 # With 32 in flight one side should always have work. If neither has, calls wait for something that
 # is no work (a timer of the kernel, a neighbour on the core), and the row measures that.
@@ -132,6 +140,57 @@ def show_memory(memory: Memory) -> None:
     )
 
 
+def show_registry(watching: Watching) -> None:
+    """Print what watching costs, and whether its promises were kept."""
+    table = [
+        (
+            str(watched.callers),
+            f"{watched.core_ratio:.2%}".rstrip("%"),
+            f"{watched.redis_ratio:.2%}".rstrip("%"),
+            str(len(watched.delays_s)),
+            f"{median(watched.delays_s) * 1000:,.0f}",
+            f"{max(watched.delays_s) * 1000:,.0f}",
+        )
+        for watched in watching
+    ]
+    print(f"\n{REPLICAS:,} replicas in Redis, watched; one of them changes each second:")
+    _print_plain([_WATCH_HEADS, *table], texts=0)
+    print()
+    for kept, text in (
+        (
+            watching.slowest_s < 1.0,
+            f"a change reaches {CALLERS} callers within 1 s: {watching.slowest_s * 1000:.0f} ms",
+        ),
+        (
+            watching.alone.core_ratio < 0.01,
+            f"watching takes under 1 % of a core: {watching.alone.core_ratio:.2%}",
+        ),
+    ):
+        print(f"{'reached' if kept else 'missed':7}  {text}")
+
+
+def show_workers(found: list[WorkersRow]) -> None:
+    """Print what more workers bring."""
+    table = [
+        (
+            f"{row.case.cost_us} us" if row.case.cost_us else "bare",
+            str(row.case.workers or "no workers"),
+            f"{row.calls_per_s:,.0f}",
+            f"{row.server_us:,.1f}",
+            f"{row.caller_us:,.1f}",
+            f"{row.caller_share:.0%}",
+            f"{row.busy_cores:.2f}",
+            f"{row.scaling:.2f}",
+            f"{row.least:.2f}",
+            f"{row.greatest:.2f}",
+            f"{row.cpu_scaling:.2f}",
+        )
+        for row in found
+    ]
+    print("\nmore workers of one replica; the load takes its share of the same cores:")
+    _print_plain([_WORKERS_HEADS, *table], texts=2)
+
+
 def _print_plain(lines: list[tuple[str, ...]], texts: int) -> None:
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     for line in lines:
@@ -154,7 +213,13 @@ def _memory_json(memory: Memory) -> dict[str, Any]:
     return {**memory._asdict(), "weights": [weight._asdict() for weight in memory.weights]}
 
 
-def as_json(samples: Samples, costs: list[Cost], memory: Memory | None) -> dict[str, Any]:
+def as_json(
+    samples: Samples,
+    costs: list[Cost],
+    memory: Memory | None,
+    workers: list[WorkersRow],
+    watching: Watching | None,
+) -> dict[str, Any]:
     """Everything, with each round's numbers."""
     return {
         "setting": setting(),
@@ -164,7 +229,9 @@ def as_json(samples: Samples, costs: list[Cost], memory: Memory | None) -> dict[
             for verdict in verdicts(samples)
         ],
         "picks": [cost._asdict() for cost in costs],
+        "workers": [{**row._asdict(), "case": row.case._asdict()} for row in workers],
         "memory": None if memory is None else _memory_json(memory),
+        "registry": None if watching is None else watching._asdict(),
         "rounds": [
             {"part": case.part, "peer": case.peer, "samples": list(taken)}
             for case, taken in samples.items()

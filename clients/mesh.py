@@ -28,7 +28,7 @@ from balancer import (
     current,
     read_config,
 )
-from balancer.discovery import Registry, RegistrySettings, open_registry
+from balancer.discovery import Memory, Registry, RegistrySettings, View, open_registry
 from balancer.policy import Fleet
 from balancer.telemetry import CallStats, DecisionLog, DecisionSettings
 from balancer.transport import Channel, Pool, PoolSettings, Sweep
@@ -73,6 +73,11 @@ class Mesh:
         mesh = Mesh("mesh.toml")
         users = mesh.client(Users)
         user = await users.fetch(id="u_...")
+
+    Attributes:
+        clock: monotonic.
+        registry: the source: who exists by its word, and where to announce a replica.
+        view: what calls go by: that word as far as it is believed.
     """
 
     def __init__(
@@ -117,12 +122,18 @@ class Mesh:
         if registry is None or isinstance(registry, str):
             registry = open_registry(found, file.folder, reactor=reactor, clock=self.clock, rng=rng)
         self.registry: Registry = registry
+        memory = (
+            Memory(file.folder / found.known, registry.url, time.time)  # noqa: TID251 - the edge
+            if found.known
+            else None
+        )
+        self.view = View(registry, self.clock, memory)
         self._seconds = self.clock.seconds
         caller = caller or settings.caller or Path(sys.argv[0]).name or "python"
         self._dispatcher = dispatcher or Dispatcher(
             clock=self.clock,
             rng=rng,
-            registry=registry,
+            registry=self.view,
             open_channel=self._open_channel,
             sweep=Sweep(self.clock),
             settings=settings.dispatch,
@@ -199,6 +210,7 @@ class Mesh:
     def close(self) -> None:
         """Close the connections and end watching the registry."""
         self._dispatcher.close()
+        self.view.close()
         self.registry.close()
 
     def _deadline(self, wait_s: float) -> float:

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from .contract import Call, Contract, Message
+from .contract import Call, Contract, Message, Smoke
 from .fields import Cursor, Limit, Moment, Site
 
 Sku = Annotated[
@@ -147,6 +147,7 @@ class Products(Contract, name="products"):
         SearchProducts,
         ProductPage,
         get="/v1/products",
+        smoke=Smoke(SearchProducts(limit=1)),
         summary="Find published products, a page at a time.",
     )
     publish = Call(

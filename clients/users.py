@@ -13,7 +13,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from .contract import Call, Contract, Message
+from .contract import Call, Contract, Message, Smoke
 from .fields import Cursor, Email, Limit, Moment, PersonName, Site
 
 UserId = Annotated[
@@ -162,7 +162,14 @@ class Users(Contract, name="users"):
         summary="Add a user; 409 email-taken when the address belongs to one already.",
     )
     fetch = Call(
-        FetchUser, User, get="/v1/users/{id}", deadline_s=0.5, priority=0, summary="Read a user."
+        FetchUser,
+        User,
+        get="/v1/users/{id}",
+        deadline_s=0.5,
+        priority=0,
+        # Nobody has this id: it is looked for in the storage, and that is what is to work.
+        smoke=Smoke(FetchUser(id="u_2222222222222222"), status=404, type="not-found"),
+        summary="Read a user.",
     )
     find = Call(
         FindUser, User, get="/v1/users", deadline_s=0.5, summary="Look a user up by e-mail address."

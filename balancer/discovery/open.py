@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+import os
 import random
+import re
 from pathlib import Path
 from typing import Any
 
 from ..clock import Clock
 from ..config import Settings
 from ..errors import ConfigError
+from .dns import DnsRegistry, parse_dns
 from .folder import FolderRegistry
 from .interface import Registry
+from .kubernetes import (
+    POD_FILES,
+    KubernetesRegistry,
+    Place,
+    in_pod,
+    parse_kubernetes,
+)
+from .kubernetes import (
+    SCHEMES as KUBERNETES,
+)
+from .redis import SCHEMES as REDIS
+from .redis import RedisRegistry, parse_redis, read_password
 from .static import StaticRegistry, parse_static
 
 
@@ -18,7 +33,14 @@ class RegistrySettings(Settings, frozen=True, kw_only=True):
     """Where replicas are found.
 
     Attributes:
-        url: ``file:FOLDER`` (leases in a folder) or ``static:users=host:port|host:port,...``.
+        url: ``file:FOLDER`` (leases in a folder), ``static:users=host:port|host:port,...``,
+            ``redis://[[user]:password@]host[:port][/db]`` or
+            ``redis+sentinel://[[user]:password@]host:port,host:port,.../MASTER[/db]``; the last two
+            take ``?prefix=NAME`` and, instead of a password, ``?password_file=PATH``. SRV records:
+            ``dns+srv://[RESOLVER[:PORT]]/PATTERN``, with ``{service}`` in the pattern.
+            EndpointSlices: ``kubernetes:?namespace=NAME`` in a pod, elsewhere
+            ``kubernetes://HOST:PORT?namespace=NAME&token=FILE&ca=FILE``, or
+            ``kubernetes+http://HOST:PORT?namespace=NAME`` through ``kubectl proxy``.
         ttl_s: how long an entry stays when its replica is silent, in seconds, in a registry that
             cannot tell by itself; it is renewed three times as often.
         reread_s: how often all is read anew, in seconds, in case a change was missed.
@@ -43,16 +65,16 @@ def open_registry(
     settings: RegistrySettings,
     folder: Path,
     *,
-    reactor: Any,  # noqa: ARG001
+    reactor: Any,
     clock: Clock,
-    rng: random.Random,  # noqa: ARG001
+    rng: random.Random,
 ) -> Registry:
     """Open the registry that a URL names; nothing is connected before its first use.
 
     Args:
         settings: the URL and the times.
         folder: what a relative path is relative to.
-        reactor: where its sockets live.
+        reactor: where its sockets live; None when only the settings are checked.
         clock: monotonic.
         rng: for jitter.
 
@@ -64,7 +86,39 @@ def open_registry(
         return FolderRegistry(folder / path, clock)
     if separator and scheme == "static":
         return StaticRegistry(parse_static(rest))
+    if separator and scheme == "dns+srv":
+        return DnsRegistry(parse_dns(rest), reactor=reactor, clock=clock, rng=rng)
+    if separator and scheme in KUBERNETES:
+        place = parse_kubernetes(settings.url, folder)
+        # A configuration for pods can be checked anywhere.
+        place = place if reactor is None else _in_this_pod(place)
+        return KubernetesRegistry(
+            place, ttl_s=settings.ttl_s, reactor=reactor, clock=clock, rng=rng
+        )
+    if separator and scheme in REDIS:
+        return RedisRegistry(
+            read_password(parse_redis(settings.url), folder),
+            ttl_s=settings.ttl_s,
+            reread_s=settings.reread_s,
+            reactor=reactor,
+            clock=clock,
+            rng=rng,
+        )
+    # A misspelt scheme may stand before a password.
+    shown = re.sub(r"//.*@", "//***@", settings.url)
     raise ConfigError(
-        f"registry url {settings.url!r} is not understood; "
-        "use file:FOLDER or static:SERVICE=HOST:PORT|HOST:PORT"
+        f"registry url {shown!r} is not understood; "
+        "use file:FOLDER or static:SERVICE=HOST:PORT|HOST:PORT, "
+        "redis://HOST:PORT, redis+sentinel://HOST:PORT,HOST:PORT/MASTERNAME, "
+        "dns+srv:///PATTERN or kubernetes:"
     )
+
+
+def _in_this_pod(place: Place) -> Place:
+    """Add what the cluster tells this pod; the one place here that reads the environment."""
+    try:
+        namespace = (POD_FILES / "namespace").read_text(encoding="ascii").strip()
+    except OSError:
+        namespace = ""
+    host, port = (os.environ.get(f"KUBERNETES_SERVICE_{word}", "") for word in ("HOST", "PORT"))
+    return in_pod(place, host, port, namespace)

@@ -14,7 +14,7 @@ from ..transport import Channel
 from ..values import Reply, Request
 from ..wire import attempt_bytes, request_prefix
 from .called import CalledService
-from .endings import deadline_error, none_error, throttled_error
+from .endings import deadline_error, misdirected, none_error, throttled_error
 from .hearing import hear
 from .means import Means
 from .past import Past
@@ -115,7 +115,7 @@ class PendingCall(Generic[Answer]):
                 means.sweep.add(self, now + _LOOK_AGAIN_S)
             else:
                 last = past.error if past is not None else None
-                self._give_up(last or none_error(service.name), now)
+                self._give_up(last or none_error(service.name, told=service.told), now)
             return
         if self._sampled is not None:
             self._sampled.picked(replica, tried, now)
@@ -175,6 +175,9 @@ class PendingCall(Generic[Answer]):
         )
         if self._sampled is not None:
             self._sampled.answered(replica, now, reply.status)
+        if verdict is Verdict.MISDIRECTED:
+            self._not_reached(replica, misdirected(replica.endpoint.address), now)
+            return
         if verdict is not Verdict.GOOD and verdict is not Verdict.REJECTED:
             self._setbacks().replied(replica, reply, verdict, now)
             if self._has_another(now):
@@ -188,9 +191,15 @@ class PendingCall(Generic[Answer]):
         replica = self._leave()
         now = self._means.clock.seconds()
         self._service.fleet.failed(replica, now, self._number, connecting=not error.sent)
-        self._setbacks().failed(replica, error)
         if self._sampled is not None:
             self._sampled.failed(replica, now, error.kind)
+        self._not_reached(replica, error, now)
+
+    def _not_reached(self, replica: Replica, error: CallError, now: float) -> None:
+        """Go on after an attempt that got no reply of the service."""
+        self._setbacks().failed(replica, error)
+        if not error.sent:
+            self._service.doubt()
         if self._has_another(now):
             return
         if error.retryable and (self._retryable or not error.sent) and self._retry(now):

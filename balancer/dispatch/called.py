@@ -15,7 +15,7 @@ from .means import Means
 from .probe import LoadProbe
 
 # How long after its last replica left a service is waited for (seconds): a restart takes one or
-# two, and after ten there is none to wait for.
+# two, and after ten there is none to wait for. So long too for the registry's first word.
 _GAP_S = 10.0
 
 
@@ -24,6 +24,7 @@ class CalledService:
 
     Attributes:
         name: the service's.
+        told: whether anything was ever told of its replicas, were it that there are none.
         fleet: its replicas.
         budget: what its retries and hedges are paid from.
         throttle: how much of what is asked it refuses.
@@ -35,7 +36,9 @@ class CalledService:
         "_clock",
         "_delays",
         "_left_at",
+        "_look",
         "_means",
+        "_missed",
         "_open_channel",
         "_probed",
         "budget",
@@ -43,24 +46,36 @@ class CalledService:
         "name",
         "stats",
         "throttle",
+        "told",
     )
 
-    def __init__(self, name: str, means: Means, open_channel: Callable[[str], Channel]) -> None:
+    def __init__(
+        self,
+        name: str,
+        means: Means,
+        open_channel: Callable[[str], Channel],
+        look: Callable[[str], None],
+    ) -> None:
         """Begin without replicas.
 
         Args:
             name: the service's.
             means: what its calls use.
             open_channel: makes the way to an address ("host:port").
+            look: has whoever tells of replicas ask `is_gone` now, by the service's name.
         """
         self.name = name
+        self.told = False
         self.stats = CallStats(name)
         ejector = Ejector(means.settings.ejection, means.random)
         self.fleet = Fleet(means.settings.balancing, ejector, means.random, self._count_health)
         self.budget = RetryBudget(means.settings.budget, means.clock.seconds())
         self.throttle = Throttle(means.settings.throttle, means.clock.seconds())
         self._clock = means.clock
-        self._left_at = -_GAP_S
+        # As if they had left just now, until somebody says that there are none.
+        self._left_at = means.clock.seconds()
+        self._look = look
+        self._missed: set[Replica] = set()
         self._open_channel = open_channel
         self._channels: dict[Replica, Channel] = {}
         self._delays: dict[str, HedgeDelay] = {}
@@ -69,9 +84,13 @@ class CalledService:
 
     def update(self, endpoints: Sequence[Endpoint]) -> None:
         """Take discovery's word; ways to replicas that are gone are closed."""
+        if not self.told:
+            self.told = True
+            self._left_at = -_GAP_S
         announced = [endpoint for endpoint in endpoints if not endpoint.standby]
         for replica in self.fleet.update(announced, self._clock.seconds()):
             self._left_at = self._clock.seconds()
+            self._missed.discard(replica)
             channel = self._channels.pop(replica, None)
             if channel is not None:
                 channel.close()
@@ -79,10 +98,33 @@ class CalledService:
     def may_return(self, now: float) -> bool:
         """Whether replicas were here just now: all of them may be in the middle of a restart.
 
+        Or whether the registry, asked just now, has not said yet who is here.
+
         Args:
             now: monotonic seconds.
         """
         return now - self._left_at < _GAP_S
+
+    def is_gone(self, endpoint: Endpoint) -> bool:
+        """Whether nobody is any more where discovery does not tell of a replica now.
+
+        One of which calls tell nothing is asked for its load: then that tells it next time.
+        """
+        replica = self.fleet.replicas.get(endpoint.address)
+        if replica is None:
+            return False
+        if self.fleet.is_gone(endpoint) or replica in self._missed:
+            return True
+        self.probe(replica)
+        return False
+
+    def doubt(self) -> None:
+        """Take note that a replica could not be reached: if others are in doubt, ask them now.
+
+        Where many have left at once all of them are found out by the first call that meets one,
+        before it has used up its tries.
+        """
+        self._look(self.name)
 
     def channel(self, replica: Replica) -> Channel:
         """The way to a replica, opened at its first use.
@@ -139,9 +181,19 @@ class CalledService:
             self._probed.add(replica)
             LoadProbe(self, self._means, replica).begin()
 
-    def probed(self, replica: Replica) -> None:
-        """Take note that a load probe has ended."""
+    def probed(self, replica: Replica, *, reached: bool = True) -> None:
+        """Take note that a load probe has ended.
+
+        Args:
+            replica: who was asked.
+            reached: whether it, or anybody of its service, is there.
+        """
         self._probed.discard(replica)
+        if reached:
+            self._missed.discard(replica)
+        else:
+            self._missed.add(replica)
+            self._look(self.name)
 
     def close(self) -> None:
         """Close all ways."""

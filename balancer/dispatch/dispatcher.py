@@ -9,7 +9,7 @@ from typing import TypeVar
 from twisted.internet.defer import Deferred
 
 from ..clock import Clock
-from ..discovery import Registry
+from ..discovery import Watched
 from ..policy import Fleet
 from ..telemetry import CallStats, DecisionLog, DecisionSettings
 from ..transport import Channel, Sweep
@@ -34,7 +34,7 @@ class Dispatcher:
         *,
         clock: Clock,
         rng: random.Random,
-        registry: Registry,
+        registry: Watched,
         open_channel: Callable[[str], Channel],
         sweep: Sweep,
         settings: DispatchSettings,
@@ -46,7 +46,7 @@ class Dispatcher:
         Args:
             clock: monotonic.
             rng: for picks and jitter.
-            registry: tells of replicas.
+            registry: tells of replicas; a caller has a `balancer.discovery.View` of one.
             open_channel: makes the way to an address ("host:port").
             sweep: tells of deadlines; it uses the same clock.
             settings: how calls are tried.
@@ -120,9 +120,9 @@ class Dispatcher:
     def _follow(self, name: str) -> CalledService:
         if len(self._services) >= _MOST_FOLLOWED:
             self._forget_unknown()
-        service = CalledService(name, self._means, self._open_channel)
+        service = CalledService(name, self._means, self._open_channel, self._registry.look)
         self._services[name] = service
-        self._unwatch[name] = self._registry.watch(name, service.update)
+        self._unwatch[name] = self._registry.watch(name, service.update, service.is_gone)
         return service
 
     def _forget_unknown(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..errors import CallError, DeadlineExceeded, NoReplicas, Overloaded
+from ..errors import CallError, ConnectFailed, DeadlineExceeded, NoReplicas, Overloaded
 from ..values import Reply
 
 
@@ -27,11 +27,32 @@ def deadline_error(
     )
 
 
-def none_error(service: str) -> CallError:
-    """There is nobody to ask."""
+def none_error(service: str, *, told: bool) -> CallError:
+    """There is nobody to ask.
+
+    Args:
+        service: the service's name.
+        told: whether the registry has ever said so.
+    """
+    if not told:
+        return NoReplicas(
+            f"the registry has not told of {service} yet, and nothing is remembered of it; check "
+            "that it runs, and [registry] url"
+        )
     return NoReplicas(
         f"no replica of {service} is announced; start one (twistd mesh-{service}, or txmesh up), "
         "or check [registry] url"
+    )
+
+
+def misdirected(address: str) -> CallError:
+    """Another service's replica has the address: nobody of the one that was asked is there.
+
+    Args:
+        address: "host:port".
+    """
+    return ConnectFailed(
+        f"another service answers at {address} (421): the registry's entry is old, or wrong"
     )
 
 

@@ -42,6 +42,8 @@ def hear(
         fleet.succeeded(replica, now, number, latency_s, load)
     elif verdict is Verdict.REJECTED:
         fleet.succeeded(replica, now, number)
+    elif verdict is Verdict.MISDIRECTED:
+        fleet.misdirected(replica, now, number)
     elif verdict is Verdict.FAILED:
         fleet.failed(replica, now, number)
         fleet.spoke(replica)

@@ -20,6 +20,7 @@ from ..values import Reply, Request
 from ..wire import attempt_bytes
 from .call import Answer, PendingCall
 from .called import CalledService
+from .endings import misdirected
 from .hearing import hear
 from .means import Means
 
@@ -147,7 +148,9 @@ class HedgedCall(PendingCall[Answer]):
         verdict = hear(fleet, replica, hedge.number, reply, now, now - hedge.attempted)
         if self._sampled is not None:
             self._sampled.answered(replica, now, reply.status)
-        if verdict is Verdict.GOOD or verdict is Verdict.REJECTED:
+        if verdict is Verdict.MISDIRECTED:
+            self._setbacks().failed(replica, misdirected(replica.endpoint.address))
+        elif verdict is Verdict.GOOD or verdict is Verdict.REJECTED:
             own = self._abandon()
             fleet.abandoned(own, now, self._number, now - self._attempted)
             if self._sampled is not None:

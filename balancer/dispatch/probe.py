@@ -3,7 +3,8 @@
 ``OPTIONS *`` is HTTP's own question to a server about itself (RFC 9110, 9.3.7). A replica answers
 it at once, whatever it has to do, and ``Mesh-Load`` comes with it as with every answer. A probe is
 no call: no budget, no retry. Of the replica's health it says one thing: that it lives, whatever it
-answers (`balancer.policy.silence`).
+answers (`balancer.policy.silence`). That nobody is there is believed only where the registry says
+so too.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..errors import CallError, ConfigError
-from ..policy import Replica
+from ..policy import Replica, Verdict, classify
 from ..values import Reply
 from ..wire import parse_load, probe_bytes
 from .means import Means
@@ -61,6 +62,10 @@ class LoadProbe:
 
     def replied(self, reply: Reply) -> None:
         """See `Attempt`."""
+        nacked = reply.header(b"mesh-nack") is not None
+        if classify(reply.status, nacked=nacked) is Verdict.MISDIRECTED:
+            self._end(reached=False)
+            return
         self._end()
         self._service.fleet.spoke(self._replica)
         value = reply.header(b"mesh-load")
@@ -70,14 +75,16 @@ class LoadProbe:
 
     def failed(self, error: CallError) -> None:
         """See `Attempt`."""
-        self._end()
+        self._end(reached=error.sent)
 
     def expired(self, now: float) -> None:
         """Its time is over."""
         assert self._channel is not None
+        # Without a connection, and without calls that may have all that there can be.
+        reached = self.carrier is not None or self._replica.in_flight > 0
         self._channel.abandon(self)
-        self._end()
+        self._end(reached=reached)
 
-    def _end(self) -> None:
+    def _end(self, *, reached: bool = True) -> None:
         self._means.sweep.remove(self)
-        self._service.probed(self._replica)
+        self._service.probed(self._replica, reached=reached)

@@ -15,6 +15,7 @@ class Verdict(Enum):
 
     GOOD and REJECTED are the service's own answers. NACKED was refused before it was begun. BUSY
     is a refusal for lack of room that does not promise that nothing was begun. FAILED is a fault.
+    MISDIRECTED is no answer of the service's at all: another one's replica has the address now.
     """
 
     GOOD = "good"
@@ -22,6 +23,7 @@ class Verdict(Enum):
     NACKED = "nacked"
     BUSY = "busy"
     FAILED = "failed"
+    MISDIRECTED = "misdirected"
 
 
 # 504 too: a server that had no time left to begin is busy, not broken.
@@ -41,7 +43,7 @@ def classify(status: int, *, nacked: bool) -> Verdict:
     if status < 400:
         return Verdict.GOOD
     if nacked:
-        return Verdict.NACKED
+        return Verdict.MISDIRECTED if status == 421 else Verdict.NACKED
     if status in _BUSY:
         return Verdict.BUSY
     if status < 500:
@@ -63,6 +65,8 @@ def failure_kind(verdict: Verdict, status: int) -> str:
     """
     if verdict is Verdict.GOOD or verdict is Verdict.REJECTED:
         return ""
+    if verdict is Verdict.MISDIRECTED:
+        return "connect"
     if verdict is Verdict.FAILED:
         return "service-failed"
     return "deadline" if status == 504 else "overloaded"
@@ -76,6 +80,6 @@ def may_retry(verdict: Verdict, status: int, *, retryable: bool) -> bool:
         status: its HTTP status.
         retryable: whether the call is idempotent or carries an Idempotency-Key.
     """
-    if verdict is Verdict.NACKED:
+    if verdict is Verdict.NACKED or verdict is Verdict.MISDIRECTED:
         return status not in _FINAL
     return retryable and verdict in (Verdict.BUSY, Verdict.FAILED) and status not in _FINAL

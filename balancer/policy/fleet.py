@@ -15,6 +15,7 @@ from .balancing import BalancingSettings
 from .ejection import Ejector
 from .grouping import Grouping
 from .health import Health, OnHealth
+from .outliers import OUTLIERS
 from .pick import Picker, make_picker, signal_name
 from .pick.draw import draw
 from .probing import Prober
@@ -97,7 +98,7 @@ class Fleet:
         self.replicas: dict[str, Replica] = {}
         self.available: list[Replica] = []
 
-    def update(self, endpoints: Iterable[Endpoint], now: float = 0.0) -> list[Replica]:
+    def update(self, endpoints: Iterable[Endpoint], now: float) -> list[Replica]:
         """Take discovery's word for who exists.
 
         Args:
@@ -283,6 +284,32 @@ class Fleet:
             return
         if self._health.drained(replica, now):
             self._regroup()
+
+    def misdirected(self, replica: Replica, now: float, number: int) -> None:
+        """Take note that another service answers where a replica was."""
+        if replica.gone or number <= replica.settled or not self._is_known(replica):
+            return
+        replica.gone = True
+        if self._health.drained(replica, now, "misdirected"):
+            self._regroup()
+
+    def is_gone(self, endpoint: Endpoint) -> bool:
+        """Whether calls have found that nobody is there any more.
+
+        One that is ejected for being worse than the others is there. One that says it is leaving
+        still answers: it is gone when there are others, and when there are none the last resort.
+
+        Args:
+            endpoint: one that discovery has told of.
+        """
+        replica = self.replicas.get(endpoint.address)
+        if replica is None:
+            return False
+        if replica.gone or replica.connect_failures:
+            return True
+        if replica.ejected_until and replica.ejected_for not in OUTLIERS:
+            return True
+        return replica.draining and any(not other.draining for other in self.replicas.values())
 
     def compared(self) -> Sequence[Replica]:
         """The replicas that the last pick looked at, for the decision log."""

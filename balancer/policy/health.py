@@ -141,8 +141,8 @@ class Health:
             return True
         return False
 
-    def drained(self, replica: Replica, now: float) -> bool:
-        """Take note that a replica said it is leaving."""
+    def drained(self, replica: Replica, now: float, why: Reason = "draining") -> bool:
+        """Take note that a replica said it is leaving, or is none of the service's."""
         if replica.endpoint.pid:
             before = self._count_well()
             replica.draining = True
@@ -151,7 +151,7 @@ class Health:
             return True
         # Nothing will tell of the process that comes after it: it must be tried now and then.
         if replica.ejected_until or self._may_eject(replica):
-            return self._eject(replica, now, "draining")
+            return self._eject(replica, now, why)
         return False
 
     # What time brings.

@@ -49,6 +49,8 @@ _LEAST_BAD = 5
 _REJECTING = 0.5
 # How many times the others' share.
 _RATIO = 3.0
+# Why what is found here is ejected.
+OUTLIERS: frozenset[Reason] = frozenset({"success-rate", "latency", "rejections"})
 
 
 class Usual(NamedTuple):

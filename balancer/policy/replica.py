@@ -11,10 +11,18 @@ from typing import Literal, TypeAlias
 from ..values import Endpoint
 
 # Why a replica is ejected: failures in a row, failed connects in a row, more failures than the
-# others have, slower than the others are, more 4xx than the others answer, no sign of life, or that
-# it said it leaves; "" for never.
+# others have, slower than the others are, more 4xx than the others answer, no sign of life, that it
+# said it leaves, or that it said it is no replica of the service; "" for never.
 Reason: TypeAlias = Literal[
-    "", "failures", "connect", "success-rate", "latency", "rejections", "silence", "draining"
+    "",
+    "failures",
+    "connect",
+    "success-rate",
+    "latency",
+    "rejections",
+    "silence",
+    "draining",
+    "misdirected",
 ]
 # Before anything was heard of any replica all seem alike (seconds per request in flight).
 UNHEARD_COST_S = 1.0
@@ -39,6 +47,7 @@ class Replica:
         refusals: recent refusals and failures, each as heavy as an attempt in flight; fading.
         restored_at: when it last came back, in monotonic seconds.
         draining: whether it said that it is leaving.
+        gone: whether nobody of the service is there any more, as calls have found.
         share: its announced weight, or what of it this process may use; above 0, at most 1.
         weight: what it should take of the calls beside others: ``share``, less while it is young;
             above 0, at most 1.
@@ -75,6 +84,7 @@ class Replica:
         "endpoint",
         "failures",
         "faults",
+        "gone",
         "heard_at",
         "in_flight",
         "latency_s",
@@ -115,6 +125,7 @@ class Replica:
         self.refusals: float = 0
         self.restored_at = 0.0
         self.draining = False
+        self.gone = False
         self.share = 1.0
         self.weight = 1.0
         self.born = float("-inf")

@@ -163,9 +163,9 @@ class HealthEntry(
         address: "host:port".
         change: "ejected", "restored", or "kept" (it would have been ejected, but most are; told
             once a second at the most).
-        reason: "failures", "connect", "success-rate", "latency", "rejections", "silence" or
-            "draining": why it was ejected, of a restored one too; or "panic", when too few well
-            ones were left.
+        reason: "failures", "connect", "success-rate", "latency", "rejections", "silence",
+            "draining" or "misdirected": why it was ejected, of a restored one too; or "panic", when
+            too few well ones were left.
         why: in words, such as "5 failures in a row".
         ejected_s: how long it is left out, in seconds; 0 unless it was ejected.
     """

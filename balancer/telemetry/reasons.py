@@ -121,6 +121,8 @@ def _illness(replica: Replica, reason: str) -> str:  # noqa: PLR0911 - a case ea
             return "calls went there, and nothing came back"
         case "draining":
             return "it said that it is leaving"
+        case "misdirected":
+            return "another service answers there"
     return reason
 
 

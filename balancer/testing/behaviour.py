@@ -39,6 +39,11 @@ class Answer(Behaviour, frozen=True, kw_only=True):
         return cls(status=503, headers=((b"Mesh-Nack", b"1"),), after_s=after_s)
 
     @classmethod
+    def misdirected(cls) -> Answer:
+        """What another service's replica answers that has the address now."""
+        return cls(status=421, headers=((b"Mesh-Nack", b"1"),))
+
+    @classmethod
     def draining(cls, *, after_s: float = QUICK_S) -> Answer:
         """A good answer from a replica that is leaving."""
         load = b"in-flight=1, latency-ms=1.000, age-s=60, draining"

@@ -4,19 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, fail, succeed
 
-from ..discovery import Lease, Listener, Lock
+from ..clock import Clock
+from ..discovery import IsGone, Lease, Listener, Lock
+from ..errors import RegistryError
 from ..values import Endpoint
 
 
 class FakeRegistry:
-    """A `balancer.discovery.Registry` in memory: set the endpoints, and listeners are told."""
+    """A `balancer.discovery.Registry` in memory: set the endpoints, and listeners are told.
+
+    It serves as a `balancer.discovery.Watched` as well, for a caller who believes its every word.
+    """
 
     url = "memory:"
 
-    def __init__(self) -> None:
-        """Begin empty."""
+    def __init__(self, clock: Clock | None = None) -> None:
+        """Begin empty.
+
+        Args:
+            clock: tells how long it has been lost; None for where nobody asks.
+        """
+        self._clock = clock
+        self._lost = False
+        self._has_told = False
+        self._lost_at = 0.0
         self._endpoints: dict[str, list[Endpoint]] = {}
         self._listeners: dict[str, list[Listener]] = {}
         self._locks: dict[str, _FakeLock] = {}
@@ -30,14 +43,35 @@ class FakeRegistry:
             endpoints: all of its endpoints from now on.
         """
         self._endpoints[service] = list(endpoints)
-        for listener in list(self._listeners.get(service, ())):
-            listener(list(self._endpoints[service]))
+        if not self._lost:
+            self._tell(service)
 
-    def watch(self, service: str, listener: Listener) -> Callable[[], None]:
-        """Follow a service; see `balancer.discovery.Registry`."""
+    def lose(self) -> None:
+        """From now on it says nothing, and cannot be asked."""
+        self._lost = True
+        self._lost_at = self._clock.seconds() if self._clock is not None else 0.0
+
+    def find(self) -> None:
+        """It is back, and tells how things are now."""
+        self._lost = False
+        for service in list(self._listeners):
+            self._tell(service)
+
+    def watch(
+        self, service: str, listener: Listener, is_gone: IsGone | None = None
+    ) -> Callable[[], None]:
+        """Follow a service; see `balancer.discovery.Registry`.
+
+        Args:
+            service: its name.
+            listener: called with all of its endpoints.
+            is_gone: never asked.
+        """
         listeners = self._listeners.setdefault(service, [])
         listeners.append(listener)
-        listener(list(self._endpoints.get(service, ())))
+        if not self._lost:
+            self._has_told = True
+            listener(list(self._endpoints.get(service, ())))
 
         def end() -> None:
             if listener in listeners:
@@ -45,12 +79,17 @@ class FakeRegistry:
 
         return end
 
+    def look(self, service: str) -> None:
+        """Nothing is ever held; see `balancer.discovery.Watched`."""
+
     def known(self) -> list[Endpoint]:
         """All endpoints of all services, without waiting."""
         return [endpoint for found in self._endpoints.values() for endpoint in found]
 
     def endpoints(self) -> Deferred[list[Endpoint]]:
         """All endpoints of all services."""
+        if self._lost:
+            return fail(RegistryError("the registry in memory is lost; a test wanted it so"))
         return succeed(self.known())
 
     def announce(self, endpoint: Endpoint) -> Lease:
@@ -92,13 +131,22 @@ class FakeRegistry:
         if lost:
             lock.lost.callback(None)
 
-    def age_s(self) -> float:
-        """Never old."""
-        return 0.0
+    def age_s(self) -> float | None:
+        """Not old before it is lost; None when it was lost before it had told anything."""
+        if not self._lost:
+            return 0.0
+        if not self._has_told or self._clock is None:
+            return None
+        return self._clock.seconds() - self._lost_at
 
     def close(self) -> None:
         """Tell nobody any more."""
         self._listeners.clear()
+
+    def _tell(self, service: str) -> None:
+        self._has_told = True
+        for listener in list(self._listeners.get(service, ())):
+            listener(list(self._endpoints.get(service, ())))
 
 
 class _FakeLease:

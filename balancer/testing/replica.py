@@ -60,7 +60,7 @@ class FakeReplica:
         abandoned: attempts that were taken back.
         probes: load probes that it was given. They are no attempts: unless it is silent or dead,
             it answers them at once, whatever it does with calls, and with the headers of its
-            `Answer`, if that is what it does.
+            `Answer`, if that is what it does; and like calls, if it is another service's.
         received: the requests that were sent to it, if ``keeps`` is set.
         keeps: whether requests are kept; off for long simulations.
     """
@@ -163,10 +163,13 @@ class FakeReplica:
         if isinstance(behaviour, Refuses):
             why = ConnectFailed(f"no connection to {self.endpoint.address}: refused")
             self._later(running, behaviour.after_s, why, freezes=False)
-        elif not isinstance(behaviour, Silent):
+        elif isinstance(behaviour, Silent):
+            probe.carrier = self if behaviour.connected else None
+        else:
             probe.carrier = self
             headers = list(behaviour.headers) if isinstance(behaviour, Answer) else []
-            self._later(running, QUICK_S, Reply(204, headers, b""))
+            misdirected = isinstance(behaviour, Answer) and behaviour.status == 421
+            self._later(running, QUICK_S, Reply(421 if misdirected else 204, headers, b""))
 
     def _later(
         self,

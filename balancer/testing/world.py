@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
+from ..discovery import Memory, View, Watched
 from ..dispatch import Dispatcher, DispatchSettings
 from ..errors import CallError, ServiceFailed
 from ..policy import Fleet
@@ -76,6 +77,7 @@ class World:
         clock: the virtual clock; `run` moves it.
         rng: seeded; the dispatcher draws from it.
         registry: says which replicas exist.
+        view: what the dispatcher goes by, if that is not the registry's bare word; or None.
         dispatcher: the real one.
         replicas: all that were ever added, by address.
         channels: all that were ever opened.
@@ -88,6 +90,8 @@ class World:
         settings: DispatchSettings | None = None,
         *,
         decisions: DecisionSettings | None = None,
+        doubts: bool = False,
+        memory: Memory | None = None,
     ) -> None:
         """Make an empty world.
 
@@ -95,19 +99,24 @@ class World:
             seed: the same one gives the same history.
             settings: how calls are tried; None for the defaults.
             decisions: which are kept; None for none.
+            doubts: whether a `balancer.discovery.View` stands between registry and dispatcher, as
+                it does in a `clients.Mesh`.
+            memory: the view's; None for none.
         """
         self.clock = Clock()
         # Not nought: an instant of 0.0 often means "never" and would hide a mistake.
         self.clock.rightNow = 1000.0
         self.rng = random.Random(seed)  # noqa: S311 - a simulation is to be repeatable
-        self.registry = FakeRegistry()
+        self.registry = FakeRegistry(self.clock)
+        self.view = View(self.registry, self.clock, memory) if doubts else None
+        watched: Watched = self.view or self.registry
         self.replicas: dict[str, FakeReplica] = {}
         self.channels: list[FakeChannel] = []
         self.kinds: Counter[str] = Counter()
         self.dispatcher = Dispatcher(
             clock=self.clock,
             rng=self.rng,
-            registry=self.registry,
+            registry=watched,
             open_channel=self._open_channel,
             sweep=Sweep(self.clock),
             settings=settings or DispatchSettings(),

@@ -2,7 +2,7 @@
 
 from ..clock import Clock, MonotonicClock
 from .channel import Attempt, Channel
-from .optimistic import OptimisticPort, listen
+from .optimistic import OptimisticPort, listen, listen_on
 from .pool import Pool, PoolSettings
 from .sweep import Sweep, Timed
 
@@ -17,4 +17,5 @@ __all__ = [
     "Sweep",
     "Timed",
     "listen",
+    "listen_on",
 ]

@@ -8,6 +8,7 @@ way. It works on every reactor that uses Twisted's own TCP transports.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -57,6 +58,43 @@ class OptimisticPort(tcp.Port):
     transport = OptimisticServer
 
 
+class SharedPort(OptimisticPort):
+    """A listening socket on which other processes accept as well: each takes its share.
+
+    A stock port accepts up to a hundred connections at one event, so whoever wakes first would
+    take a caller's whole pool, for as long as the pool lives. This one takes one at a time, and
+    first leaves it for a moment to a process that has fewer.
+    """
+
+    # How long (seconds): a process that is not busy has waked and accepted by then, and one
+    # that is busy or frozen keeps no caller waiting for longer than this.
+    _PATIENCE_S = 0.002
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """As Twisted makes a port."""
+        super().__init__(*args, **kwargs)
+        self.yields: Callable[[], bool] = lambda: False
+
+    def doRead(self) -> None:
+        """Accept a connection, unless another process should."""
+        if self.yields():
+            self.stopReading()
+            timers: Any = self.reactor
+            timers.callLater(self._PATIENCE_S, self._insist)
+        else:
+            self._accept_one()
+
+    def _insist(self) -> None:
+        """Take the connection that nobody else wanted, if it is still there."""
+        if self.connected and not self.disconnecting:
+            self.startReading()
+            self._accept_one()
+
+    def _accept_one(self) -> None:
+        self.numberAccepts = 1
+        super().doRead()
+
+
 class _OptimisticConnector(tcp.Connector):
     def _makeTransport(self) -> Any:
         return OptimisticClient(self.host, self.port, self.bindAddress, self, self.reactor)
@@ -81,6 +119,34 @@ def listen(
     listening = OptimisticPort(port, factory, backlog, host, reactor)
     listening.startListening()
     return listening
+
+
+def listen_on(
+    reactor: IReactorCore,
+    listening: socket.socket,
+    factory: IProtocolFactory,
+    yields: Callable[[], bool] | None = None,
+) -> OptimisticPort:
+    """Accept on a socket that is there already: passed by systemd, or by another process.
+
+    Args:
+        reactor: any reactor with Twisted's TCP transports.
+        listening: a TCP socket that listens; the port has a descriptor of its own of it, and does
+            not shut it down for others when it stops.
+        factory: makes a protocol a connection.
+        yields: whether another process on the same socket should take the next connection; None
+            when there is no other.
+    """
+    listening.setblocking(False)
+    kind = OptimisticPort if yields is None else SharedPort
+    port = kind._fromListeningDescriptor(  # noqa: SLF001 - `adoptStreamPort` makes stock ones only
+        reactor, listening.fileno(), listening.family, factory
+    )
+    if yields is not None:
+        port.yields = yields
+    port.startListening()
+    found: OptimisticPort = port
+    return found
 
 
 class _OneConnection(ClientFactory):

@@ -10,6 +10,7 @@ from .contract import Contract
 from .message import Message
 from .openapi import Problem, openapi
 from .path import PathTemplate
+from .smoke import Smoke
 
 __all__ = [
     "AnswerDecoder",
@@ -24,5 +25,6 @@ __all__ = [
     "Problem",
     "RequestDecoder",
     "RequestEncoder",
+    "Smoke",
     "openapi",
 ]

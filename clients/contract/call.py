@@ -17,6 +17,7 @@ import msgspec
 from .flat import check_as_key, check_in_path, check_in_query
 from .message import Message
 from .path import PathTemplate
+from .smoke import Smoke, check_smoke
 
 if TYPE_CHECKING:
     from .client import BoundCall
@@ -62,6 +63,8 @@ class Call(Generic[Arguments, Request, Answer]):
             for never.
         affinity: the field that decides which replica is asked, so that it finds what it needs in
             its cache; "" for any.
+        smoke: the request that shows whether a new replica works; None when another call's does, or
+            none.
         status: the HTTP status of a good answer.
         summary: one line for the documentation.
         has_body: whether the method carries a JSON body.
@@ -89,6 +92,7 @@ class Call(Generic[Arguments, Request, Answer]):
         priority: int = 1,
         hedge: float = 0.0,
         affinity: str = "",
+        smoke: Smoke[Request] | None = None,
         status: int = 200,
         summary: str = "",
     ) -> None:
@@ -111,6 +115,8 @@ class Call(Generic[Arguments, Request, Answer]):
                 paid for like a retry; the first answer is taken. Only for idempotent calls.
             affinity: a field of the request, a text or a whole number, such as "sku". Calls with
                 one value go to one replica as long as it has room, whatever the caller's policy is.
+            smoke: made on a new replica before it is announced; declare the one that goes through
+                the most and changes nothing.
             status: 200 to 299.
             summary: one line for the documentation.
 
@@ -132,6 +138,7 @@ class Call(Generic[Arguments, Request, Answer]):
         self.priority = priority
         self.hedge = hedge
         self.affinity = affinity
+        self.smoke = smoke
         self.status = status
         self.summary = summary
         fields = msgspec.structs.fields(self.request)
@@ -160,6 +167,8 @@ class Call(Generic[Arguments, Request, Answer]):
             raise ValueError(
                 f"affinity names {self.affinity}, which {self.request.__name__} has not"
             )
+        if self.smoke is not None:
+            check_smoke(self.smoke, self.request)
         check_hedge(self.hedge)
         if self.hedge and not self.idempotent:
             # An Idempotency-Key is not enough: it orders two attempts that come one after the

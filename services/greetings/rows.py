@@ -38,6 +38,7 @@ _GREETING = (
     greetings.c.site,
     greetings.c.deliver_at,
     greetings.c.cancelled_at,
+    greetings.c.delivered_at,
     greetings.c.created_at,
     greetings.c.views,
 )
@@ -139,7 +140,14 @@ def _read(
 
 def _greeting(row: sa.RowMapping, people: list[Recipient], now: datetime) -> Greeting:
     values = dict(row)
-    state = state_of(values["deliver_at"], values.pop("cancelled_at"), now)
+    if values["deliver_at"] is None:
+        values["delivered_at"] = values["created_at"]
+    state = state_of(
+        values["deliver_at"],
+        values.pop("cancelled_at"),
+        now,
+        delivered_at=values["delivered_at"],
+    )
     return Greeting(**values, recipients=people, state=state)
 
 
@@ -188,6 +196,8 @@ def cancel(connection: sa.Connection, greeting_id: str, key: Key | None, now: da
                 greetings.c.id == greeting_id,
                 greetings.c.cancelled_at.is_(None),
                 greetings.c.deliver_at > now,
+                # It may have been delivered by a replica whose clock is a little ahead.
+                greetings.c.delivered_at.is_(None),
             )
             .values(cancelled_at=now)
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -39,21 +40,24 @@ def _lines() -> Iterator[SampleGreeting]:
     return sample_lines("services.greetings", "greetings.jsonl", SampleGreeting)
 
 
-def _greeting_rows() -> Iterator[dict[str, Any]]:
+def _greeting_rows(now: datetime) -> Iterator[dict[str, Any]]:
     for line in _lines():
         row = asdict(line)
         del row["recipients"]
+        due = line.deliver_at is not None and line.deliver_at <= now
+        row["delivered_at"] = line.deliver_at if due else None
         yield row
 
 
-def load_samples(connection: sa.Connection) -> bool:
+def load_samples(connection: sa.Connection, now: datetime) -> bool:
     """Insert the sample greetings, if there are none yet.
 
     Args:
         connection: of a write.
+        now: those that are due before were delivered when they were due.
 
     Returns:
         Whether they were inserted.
     """
     people = (row for line in _lines() for row in recipient_values(line.id, line.recipients))
-    return fill_empty(connection, {greetings: _greeting_rows(), recipients: people})
+    return fill_empty(connection, {greetings: _greeting_rows(now), recipients: people})

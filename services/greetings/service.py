@@ -24,14 +24,17 @@ from clients.greetings import (
 from clients.products import Products
 from clients.users import Users
 
-from ..kit import Context, Kit, Service
+from ..kit import Context, Kit, Run, Service
 from ..kit.storage import Storage, open_records, request_key, stored_answer
-from . import card_rows, rows, rules
+from . import card_rows, deliveries, rows, rules
 from .cards import Cards
 from .samples import load_samples
 from .sending import check_parties
 from .tables import keys, metadata
 from .views import FLUSH_INTERVAL_S, ViewCounts
+
+# What a delivery may be late by; one read a second over all replicas is no load.
+DELIVERY_INTERVAL_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -57,14 +60,14 @@ class Desk:
 
 @asynccontextmanager
 async def open_desk(kit: Kit) -> AsyncIterator[Desk]:
-    """Open the records and store the views for as long as the service runs."""
+    """Open the records; at the end store the views that are not stored yet."""
     async with open_records(
         kit,
         "greetings",
         metadata=metadata,
         migrations="services.greetings.migrations",
         keys=keys,
-        sample=load_samples,
+        sample=lambda connection: load_samples(connection, kit.wall()),
     ) as storage:
         views = ViewCounts(lambda counted: storage.write(card_rows.add_views, counted))
         cards = Cards(
@@ -72,7 +75,6 @@ async def open_desk(kit: Kit) -> AsyncIterator[Desk]:
             seconds=kit.clock.seconds,
             wall=kit.wall,
         )
-        flushing = kit.every(FLUSH_INTERVAL_S, views.flush)
         try:
             yield Desk(
                 storage=storage,
@@ -83,11 +85,25 @@ async def open_desk(kit: Kit) -> AsyncIterator[Desk]:
                 wall=kit.wall,
             )
         finally:
-            await flushing.stop()
             await views.flush()
 
 
 service = Service(Greetings, opens=open_desk)
+
+
+@service.every(FLUSH_INTERVAL_S, on="each")
+async def flush_views(run: Run[Desk]) -> None:
+    """Store the views that this process has counted."""
+    await run.state.views.flush()
+
+
+@service.every(DELIVERY_INTERVAL_S)
+async def deliver_due(run: Run[Desk]) -> None:
+    """Deliver the greetings whose time has come."""
+    storage, wall = run.state.storage, run.state.wall
+    if await storage.read(deliveries.any_due, wall()):
+        while await storage.write(deliveries.deliver, wall()) == deliveries.BATCH_ROWS:
+            pass
 
 
 @service.answers(Greetings.send)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from io import BytesIO
+from collections.abc import Callable, Mapping
 
 import msgspec
+from twisted.internet.defer import Deferred
 
-from balancer.telemetry import DecisionLog
-
-from .metrics import Exposition
-from .pages import Page
+from .pages import Form, Page
 from .server import Site
 
 _JSON = "application/json"
@@ -19,20 +16,21 @@ _TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
 
 def admin_site(
-    exposition: Exposition,
-    decisions: DecisionLog,
     *,
+    metrics: Callable[[], Deferred[bytes]],
+    decisions: Callable[[], Deferred[bytes]],
     state: Callable[[], str],
-    announce: Callable[[], None],
+    announce: Callable[[float | None], None],
     drain: Callable[[], None],
 ) -> Site:
     """Make the admin port's site.
 
     Args:
-        exposition: the metrics.
-        decisions: why the replica's own calls went where they went.
+        metrics: all counters in Prometheus's form.
+        decisions: why the replica's own calls went where they went, as JSON lines.
         state: "starting", "standby", "ready" or "draining".
-        announce: has a replica that stands by take calls; harmless for any other.
+        announce: has a replica that stands by take calls, and one that takes calls have another
+            weight if one is given.
         drain: begins the replica's leaving; harmless the second time.
     """
 
@@ -43,13 +41,15 @@ def admin_site(
         now = state()
         return 200 if now == "ready" else 503, msgspec.json.encode({"status": now})
 
-    def decided() -> bytes:
-        file = BytesIO()
-        decisions.write(file)
-        return file.getvalue()
-
-    def announced() -> tuple[int, bytes]:
-        announce()
+    def announced(fields: Mapping[str, str]) -> tuple[int, bytes]:
+        try:
+            weight = float(fields["weight"]) if "weight" in fields else None
+        except ValueError:
+            weight = 0.0
+        if weight is not None and not 0.001 <= weight <= 1000:
+            detail = "weight is a number from 0.001 to 1000"
+            return 422, msgspec.json.encode({"status": state(), "detail": detail})
+        announce(weight)
         return ready()
 
     def leave() -> tuple[int, bytes]:
@@ -59,8 +59,8 @@ def admin_site(
     site = Site()
     site.add("GET", "/health/live", Page("admin.live", _JSON, live))
     site.add("GET", "/health/ready", Page("admin.ready", _JSON, ready))
-    site.add("GET", "/metrics", Page("admin.metrics", _TEXT, exposition.text))
-    site.add("GET", "/decisions", Page("admin.decisions", _JSON_LINES, decided))
-    site.add("POST", "/announce", Page("admin.announce", _JSON, announced))
+    site.add("GET", "/metrics", Page("admin.metrics", _TEXT, metrics))
+    site.add("GET", "/decisions", Page("admin.decisions", _JSON_LINES, decisions))
+    site.add("POST", "/announce", Form("admin.announce", _JSON, announced))
     site.add("POST", "/drain", Page("admin.drain", _JSON, leave))
     return site

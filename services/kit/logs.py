@@ -1,4 +1,4 @@
-"""Logs on standard output: as JSON, which machines that collect them expect, or as text for people.
+"""Logs: as JSON, which machines that collect them expect, or as text for people.
 
 Either way only what an event says on purpose is written. A failure is told by kind and place and
 not by its message, which may hold a value from a request.
@@ -7,25 +7,115 @@ not by its message, which may hold a value from a request.
 from __future__ import annotations
 
 import json
+import os
+import sys
 import traceback
 from datetime import UTC, datetime
-from typing import Any, TextIO
+from pathlib import Path
+from typing import Any, Protocol
 
-from twisted.logger import ILogObserver, formatEvent
+from twisted.logger import ILogObserver, Logger, formatEvent
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+_log = Logger()
 _NOT_FIELDS = frozenset({"message", "time", "format", "isError", "system", "log_text"})
 # What Twisted gives events of its older log, as a whole text with the exception's message in it.
 _OLDER_LOG = "{log_text}"
 _UNSAID = "unhandled failure"
 
 
+class Stream(Protocol):
+    """Where lines go; a text file is one."""
+
+    def write(self, text: str, /) -> object:
+        """Write a line."""
+
+    def flush(self) -> object:
+        """Keep nothing back."""
+
+
+class LogFile:
+    """A file to which several processes append, a whole line at a time."""
+
+    def __init__(self, path: Path) -> None:
+        """Open it.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        self._path = path
+        self._descriptor = self._open()
+
+    def _open(self) -> int:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        return os.open(self._path, flags, 0o640)
+
+    def write(self, text: str, /) -> None:
+        """Append a line: in one call, so that none of another process comes into it."""
+        os.write(self._descriptor, text.encode("utf-8", "backslashreplace"))
+
+    def flush(self) -> None:
+        """Nothing is kept back."""
+
+    def reopen(self) -> None:
+        """Go on in a new file of the same name, once somebody has moved the old one away.
+
+        Raises:
+            OSError: it cannot be opened; the old one stays in use.
+        """
+        descriptor, self._descriptor = self._descriptor, self._open()
+        os.close(descriptor)
+
+
+class Log:
+    """Where one process's log goes, and in which form."""
+
+    def __init__(self, form: str, file: Path | None) -> None:
+        """Open it.
+
+        Args:
+            form: "json" or "text".
+            file: None for standard output.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
+        self._form = form
+        self._file = LogFile(file) if file is not None else None
+
+    def observer(self, **always: Any) -> ILogObserver:
+        """What writes events.
+
+        Args:
+            **always: fields of every line in JSON.
+        """
+        stream: Stream = self._file or sys.stdout
+        form: Any = JsonLog if self._form == "json" else TextLog
+        observer: ILogObserver = form(stream, **always)
+        return observer
+
+    def reopen(self) -> None:
+        """Open the file anew, if there is one; the log tells what came of it."""
+        if self._file is None:
+            _log.info("SIGUSR1 changes nothing: the log is not in a file of --log-file")
+            return
+        try:
+            self._file.reopen()
+        except OSError as error:
+            _log.error(
+                "the log file cannot be opened anew ({why}): it goes on in the old one",
+                why=error.strerror,
+            )
+        else:
+            _log.info("the log file was opened anew")
+
+
 @implementer(ILogObserver)
 class JsonLog:
     """Writes a line of JSON an event: message, level, place, and the event's plain values."""
 
-    def __init__(self, stream: TextIO, **always: Any) -> None:
+    def __init__(self, stream: Stream, **always: Any) -> None:
         """Take a stream.
 
         Args:
@@ -55,16 +145,23 @@ class JsonLog:
 class TextLog:
     """Writes a line of text an event: time, level, place, message."""
 
-    def __init__(self, stream: TextIO) -> None:
-        """Take a stream; each line is flushed."""
+    def __init__(self, stream: Stream, *, replica: str = "", worker: int | None = None) -> None:
+        """Take a stream.
+
+        Args:
+            stream: each line is flushed.
+            replica: not written: people know what they look at.
+            worker: which one it is, when there are several processes.
+        """
         self._stream = stream
+        self._who = "" if worker is None else f" worker {worker}"
 
     def __call__(self, event: Any) -> None:
         """Write one event."""
         place = event.get("log_namespace", "-")
         # A value with a line break in it must not look like an event of its own.
         message = message_of(event).replace("\n", "\n\t")
-        self._stream.write(f"{_time(event)} {_level(event)} [{place}] {message}\n")
+        self._stream.write(f"{_time(event)} {_level(event)} [{place}]{self._who} {message}\n")
         self._stream.flush()
 
 

@@ -18,10 +18,12 @@ from prometheus_client.core import (
 )
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
 
 from balancer.telemetry import CallStats, Histogram
 
 if TYPE_CHECKING:
+    from balancer.discovery import View
     from clients import Mesh
 
     from .server import Server
@@ -44,6 +46,7 @@ class ReplicaCollector:
         stats = self._mesh.stats()
         if stats:
             yield from _called(stats)
+        yield from _discovered(self._mesh.view)
 
     def _served(self) -> Iterable[Metric]:
         serving = self._server.serving
@@ -73,7 +76,7 @@ class ReplicaCollector:
         yield CounterMetricFamily(
             "mesh_load_probes_answered", "Load probes answered; no requests.", serving.probes
         )
-        leaving = int(serving.draining)
+        leaving = int(serving.meter.draining)
         yield GaugeMetricFamily("mesh_draining", "1 while the replica is leaving.", leaving)
 
 
@@ -125,6 +128,24 @@ def _called(every: list[CallStats]) -> Iterable[Metric]:
     return [calls, attempts, hedges, throttled, probes, failures, rejected, health, latency]
 
 
+def _discovered(view: View) -> Iterable[Metric]:
+    age_s = view.age_s()
+    if age_s is not None:
+        yield GaugeMetricFamily(
+            "mesh_registry_age_seconds",
+            "Since the registry told or confirmed what calls go by.",
+            age_s,
+        )
+    held = GaugeMetricFamily(
+        "mesh_replicas_held",
+        "Replicas that are used though the registry tells of them no more.",
+        labels=["service"],
+    )
+    for service, count in sorted(view.held().items()):
+        held.add_metric([service], count)
+    yield held
+
+
 def _add_histogram(
     family: HistogramMetricFamily, labels: list[str], histogram: Histogram, every: int
 ) -> None:
@@ -138,14 +159,19 @@ def _add_histogram(
     family.add_metric(labels, buckets, histogram.sum)
 
 
+def process_collector() -> Collector:
+    """Counts what the process itself takes: memory, CPU, files."""
+    return ProcessCollector(registry=None)
+
+
 class Exposition:
     """The text that Prometheus scrapes."""
 
-    def __init__(self, collector: ReplicaCollector) -> None:
-        """Take the replica's counters; the process's own (memory, CPU, files) are added."""
+    def __init__(self, *collectors: Collector) -> None:
+        """Take what counts; what Python runs it is added."""
         self._registry = CollectorRegistry(auto_describe=False)
-        self._registry.register(collector)
-        ProcessCollector(registry=self._registry)
+        for collector in collectors:
+            self._registry.register(collector)
         PlatformCollector(registry=self._registry)
 
     def text(self) -> bytes:

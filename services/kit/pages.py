@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, TypeAlias
+from urllib.parse import parse_qsl
+
+from twisted.internet.defer import Deferred
 
 from .answer import Answer, answer_head
 from .server import Incoming, RouteStats
+
+Made: TypeAlias = bytes | tuple[int, bytes]
 
 
 class Page:
     """A route whose body is made by a function; see `services.kit.server.Route`."""
 
     def __init__(
-        self, name: str, content_type: str, make: Callable[[], bytes | tuple[int, bytes]]
+        self, name: str, content_type: str, make: Callable[[], Made | Deferred[bytes]]
     ) -> None:
         """Serve what a function makes.
 
         Args:
             name: for metrics.
             content_type: its media type.
-            make: returns the body, or status and body.
+            make: returns the body, now or later, or status and body.
         """
         self.name = name
         self.body_limit: int | None = 0
@@ -32,10 +37,29 @@ class Page:
         """Make the page."""
         return self._run()
 
-    async def _run(self) -> bytes | tuple[int, bytes]:
-        return self._make()
+    async def _run(self) -> Made:
+        made = self._make()
+        return await made if isinstance(made, Deferred) else made
 
-    def finish(self, result: bytes | tuple[int, bytes]) -> Answer:
+    def finish(self, result: Made) -> Answer:
         """Make the answer of it."""
         status, body = (200, result) if isinstance(result, bytes) else result
         return Answer(status, answer_head(status, self._content_type), body)
+
+
+class Form(Page):
+    """A page that is made from the fields of the query, each once."""
+
+    def __init__(
+        self, name: str, content_type: str, make: Callable[[Mapping[str, str]], Made]
+    ) -> None:
+        """Serve what a function makes of the fields; see `Page`."""
+        super().__init__(name, content_type, lambda: make({}))
+        self._make_of = make
+
+    def begin(self, incoming: Incoming) -> Coroutine[Any, Any, Any]:
+        """Make the page."""
+        return self._run_with(dict(parse_qsl(incoming.request.query.decode("latin-1"))))
+
+    async def _run_with(self, fields: Mapping[str, str]) -> Made:
+        return self._make_of(fields)

@@ -1,70 +1,109 @@
-"""A replica: one process's life from its command line to its last answer.
+"""A replica: one entry in the registry, from its command line to its last answer.
 
-It starts in the order in which each thing needs the one before: state, ports, registry. It leaves
+It starts in the order in which each thing needs the one before: ports, state, registry. It leaves
 in the opposite order, and with patience: first the registry, so that callers go elsewhere; then,
 when they have had time to notice, the port; then what still runs; then the state.
+
+What answers the calls is its work: this process alone, or several workers that it keeps.
 """
 
 from __future__ import annotations
 
 import os
-import random
 import signal
-import sys
-from contextlib import AbstractAsyncContextManager
-from datetime import UTC, datetime
+import socket
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from msgspec.structs import replace
 from twisted.application import service as twisted_service
 from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
 from twisted.internet.error import CannotListenError
-from twisted.internet.task import deferLater
 from twisted.logger import ILogObserver, Logger
 from twisted.python import usage
 
 from balancer import ConfigError, Endpoint, MeshError, MonotonicClock
 from balancer.discovery import Lease
 from clients import Mesh
-from clients.contract import openapi
 
 from .admin import admin_site
-from .apipage import add_api_pages
-from .logs import JsonLog, TextLog
-from .metrics import Exposition, ReplicaCollector
-from .options import Options, announced, every_interface
-from .runtime import Kit
-from .server import Server, ServerSettings, Site
+from .application import Application, wall
+from .listening import Passed, Place, address_of, begin_listening, bind, every_interface
+from .logs import Log
+from .options import Options, announced
+from .process import fail_at_exit, on_signal, outlive_signals
+from .server import Server, ServerSettings
 from .service import Service
-from .settings import StorageSettings
-from .storage import storage_folder
+from .systemd import Systemd
+from .workers.master import Workers
+from .workers.worker import Worker, telling_why
 
 _log = Logger()
+
+
+class Work(Protocol):
+    """What answers a replica's calls: `Application` alone, or `Workers`."""
+
+    async def start(self, listening: socket.socket) -> None:
+        """Get ready to accept on a socket, which is bound."""
+
+    def serve(self, *, contend: bool) -> None:
+        """Accept from now on, and take scheduled work or not yet."""
+
+    def contend(self) -> None:
+        """Take scheduled work as well."""
+
+    def metrics(self) -> Deferred[bytes]:
+        """All counters in Prometheus's form."""
+
+    def decisions(self) -> Deferred[bytes]:
+        """Why own calls went where they went, as JSON lines."""
+
+    def is_well(self) -> bool:
+        """Whether calls are answered."""
+
+    def on_change(self, function: Callable[[], None]) -> None:
+        """Have a function called when that changes."""
+
+    def reload(self) -> Deferred[bool]:
+        """Take new configuration and code; fires at the end with whether it did."""
+
+    def reopen(self) -> None:
+        """Open log files of other processes anew."""
+
+    async def leave(self, wait_s: float) -> bool:
+        """Finish what runs and close everything; whether that went well."""
 
 
 class Replica(twisted_service.Service):
     """See the module."""
 
-    def __init__(self, service: Service[Any], options: Options, reactor: Any) -> None:
+    def __init__(
+        self, service: Service[Any], options: Options, log: Log, reactor: Any, systemd: Systemd
+    ) -> None:
         """Take what to serve and how.
 
         Args:
             service: the contract with its handlers.
             options: parsed.
+            log: where to write.
             reactor: where it all runs.
+            systemd: the manager that started the process.
         """
-        self._service = service
+        self._service = service.contract.service
         self._options = options
+        self._log = log
         self._reactor = reactor
+        self._systemd = systemd
         self._clock = MonotonicClock(reactor)
         self._settings = options.file.section("server", ServerSettings)
-        self.endpoint_name = options["name"] or f"{service.contract.service}-{os.getpid()}"
+        self.endpoint_name = options["name"] or f"{self._service}-{os.getpid()}"
         self._mesh = Mesh(options.file, caller=self.endpoint_name, reactor=reactor)
+        self._work = self._make_work(service)
+        self._work.on_change(self._work_changed)
         self._starting: Deferred[None] | None = None
-        self._opened: AbstractAsyncContextManager[Any] | None = None
-        self._server: Server | None = None
         self._admin: Server | None = None
         self._lease: Lease | None = None
         self._endpoint: Endpoint | None = None
@@ -72,14 +111,23 @@ class Replica(twisted_service.Service):
         self._state = "starting"
         self._failed = False
 
+    def _make_work(self, service: Service[Any]) -> Work:
+        name, options, reactor, clock = (
+            self.endpoint_name,
+            self._options,
+            self._reactor,
+            self._clock,
+        )
+        if options["workers"]:
+            return Workers(options, name=name, reactor=reactor, clock=clock)
+        return Application(
+            service, options, name=name, reactor=reactor, clock=clock, mesh=self._mesh
+        )
+
     def setServiceParent(self, parent: Any) -> None:
         """Give the application our log before twistd starts its own."""
         if hasattr(parent, "setComponent"):
-            if self._options["log"] == "json":
-                log: Any = JsonLog(sys.stdout, replica=self.endpoint_name)
-            else:
-                log = TextLog(sys.stdout)
-            parent.setComponent(ILogObserver, log)
+            parent.setComponent(ILogObserver, self._log.observer(replica=self.endpoint_name))
         super().setServiceParent(parent)
 
     def startService(self) -> None:
@@ -88,10 +136,11 @@ class Replica(twisted_service.Service):
         self._reactor.callWhenRunning(self._run)
 
     def _run(self) -> None:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            # Twisted's own handler would end the process by the signal; a replica that has left in
-            # good order ends with 0.
-            signal.signal(number, lambda *_: self._reactor.callFromThread(self.leave))
+        reactor = self._reactor
+        on_signal(reactor, signal.SIGTERM, self.leave)
+        on_signal(reactor, signal.SIGINT, self.leave)
+        on_signal(reactor, signal.SIGHUP, self.reload)
+        on_signal(reactor, signal.SIGUSR1, self._reopen)
         if self._options["until-eof"]:
             self._watch_input()
         self._starting = ensureDeferred(self._start()).addErrback(self._cannot_start)
@@ -109,72 +158,70 @@ class Replica(twisted_service.Service):
         stdio.StandardIO(Input(), reactor=self._reactor)
 
     async def _start(self) -> None:
-        contract = self._service.contract
-        storage = self._options.file.section("storage", StorageSettings)
-        kit = Kit(
-            clock=self._clock,
-            wall=_wall,
-            rng=random.Random(),  # noqa: S311 - for jitter
-            mesh=self._mesh,
-            storage_folder=self._options.file.folder / storage_folder(storage.url),
-            sample_data=storage.sample_data,
-            log=Logger(namespace=contract.service),
-        )
-        state = None
-        if self._service.opens is not None:
-            opened = self._service.opens(kit)
-            state = await opened.__aenter__()
-            self._opened = opened
+        options = self._options
+        listening = self._open("listen")
+        admin = self._open("admin")
+        address = announced(address_of(listening), options["advertise"])
+        admin_address = address_of(admin)
+        if every_interface(admin.getsockname()[0]):
+            # One that listens on loopback or a network of its own is reached there and only there.
+            admin_address = announced(admin_address, options["advertise"])
+        await self._work.start(listening)
         if self._state != "starting":
             return  # it was told to leave meanwhile
-        site = Site()
-        for call, route in self._service.routes(state):
-            site.add(call.method, call.path, route)
-        add_api_pages(site, openapi(contract, self._options["release"]))
-        self._server = self._make_server(site)
-        exposition = Exposition(ReplicaCollector(self._server, self._mesh))
-        self._admin = self._make_server(
-            admin_site(
-                exposition,
-                self._mesh.decisions(),
-                state=lambda: self._state,
-                announce=self.announce,
-                drain=self.leave,
-            )
-        )
-        options = self._options
-        admin = self._admin.listen(self._reactor, *options["admin"])
-        address = announced(
-            self._server.listen(self._reactor, *options["listen"]), options["advertise"]
-        )
-        if every_interface(options["admin"][0]):
-            # One that listens on loopback or a network of its own is reached there and only there.
-            admin = announced(admin, options["advertise"])
-        endpoint = Endpoint(
-            service=contract.service,
+        self._serve_admin(admin)
+        standby = self._standby is not None and not self._standby.exists()
+        self._endpoint = endpoint = Endpoint(
+            service=self._service,
             replica=self.endpoint_name,
             address=address,
-            admin=admin,
+            admin=admin_address,
             pid=os.getpid(),
-            version=self._options["release"],
-            zone=self._options["zone"],
-            weight=self._options["weight"],
-            started=_wall().timestamp(),
-            standby=self._standby is not None and not self._standby.exists(),
+            version=options["release"],
+            zone=options["zone"],
+            weight=options["weight"],
+            started=wall().timestamp(),
+            standby=standby,
         )
-        self._endpoint = endpoint
+        if not standby:
+            self._standby = None
+        self._work.serve(contend=not standby)
         self._lease = self._mesh.registry.announce(endpoint)
-        self._state = "standby" if endpoint.standby else "ready"
+        self._state = "standby" if standby else "ready"
+        self._tell_systemd()
+        self._systemd.watch(self._work.is_well)
         _log.info(
             "{replica} serves {service} on http://{address}, admin on http://{admin}",
             replica=endpoint.replica,
             service=endpoint.service,
             address=address,
-            admin=admin,
+            admin=admin_address,
         )
 
-    def _make_server(self, site: Site) -> Server:
-        return Server(site, self._settings, clock=self._clock, wall=_wall)
+    def _open(self, option: str) -> socket.socket:
+        """Bind a socket, or take the one that systemd has bound."""
+        place: Place | Passed = self._options[option]
+        if isinstance(place, Place):
+            return bind(place)
+        passed = self._systemd.socket(place)
+        try:
+            self._options.check_announced(option, passed.getsockname()[0])
+        except usage.UsageError as error:
+            raise ConfigError(str(error)) from None
+        return passed
+
+    def _serve_admin(self, listening: socket.socket) -> None:
+        site = admin_site(
+            metrics=self._work.metrics,
+            decisions=self._work.decisions,
+            state=lambda: self._state,
+            announce=self.announce,
+            drain=self.leave,
+        )
+        self._admin = Server(site, self._settings, clock=self._clock, wall=wall)
+        begin_listening(listening)
+        self._admin.serve(self._reactor, listening)
+        listening.close()
 
     def _cannot_start(self, failure: Any) -> None:
         if self._state == "draining" and failure.check(CancelledError):
@@ -186,11 +233,17 @@ class Replica(twisted_service.Service):
         self._failed = True
         self.leave()
 
-    def announce(self) -> None:
-        """Take calls from now on, after having stood by; harmless when it does so already."""
-        if self._state == "standby":
-            assert self._lease is not None
-            assert self._endpoint is not None
+    def announce(self, weight: float | None = None) -> None:
+        """Take calls from now on, after having stood by; harmless when it does so already.
+
+        Args:
+            weight: the share beside others, also of one that takes calls already; None leaves it.
+        """
+        if weight is not None and self._endpoint is not None:
+            self._endpoint = replace(self._endpoint, weight=weight)
+        if self._state == "ready" and weight is not None:
+            self._change("ready")
+        elif self._state == "standby":
             assert self._standby is not None
             try:
                 # A supervisor starts it with the same command line when it has died.
@@ -203,10 +256,52 @@ class Replica(twisted_service.Service):
                     why=error.strerror,
                     replica=self.endpoint_name,
                 )
-            self._endpoint = replace(self._endpoint, standby=False)
-            self._lease.change(self._endpoint)
-            self._state = "ready"
+            self._standby = None
+            self._change("ready")
+            self._work.contend()
             _log.info("{replica} is announced", replica=self.endpoint_name)
+
+    def _work_changed(self) -> None:
+        """Callers are to stay away while there is no worker, and come back."""
+        if self._lease is None or self._state == "draining":
+            return
+        if not self._work.is_well():
+            _log.error("no worker serves: {replica} takes no calls", replica=self.endpoint_name)
+            self._change("starting")
+        elif self._state == "starting":
+            self._change("standby" if self._standby is not None else "ready")
+
+    def _change(self, state: str) -> None:
+        """Go over to another state, and have callers know."""
+        assert self._lease is not None
+        assert self._endpoint is not None
+        self._state = state
+        self._endpoint = replace(self._endpoint, standby=state != "ready")
+        self._lease.change(self._endpoint)
+        self._tell_systemd()
+
+    def _tell_systemd(self) -> None:
+        assert self._endpoint is not None
+        self._systemd.ready(
+            f"{self._state}: {self.endpoint_name} serves {self._service} on "
+            f"{self._endpoint.address}, admin on {self._endpoint.admin}"
+        )
+
+    def reload(self) -> None:
+        """Take new configuration and code without a gap, where there are workers."""
+        if self._lease is None or self._state == "draining":
+            # While it starts, it is about to have what lies there now.
+            return
+        self._systemd.reloading()
+        self._work.reload().addCallback(self._reloaded)
+
+    def _reloaded(self, _: bool) -> None:
+        if self._state != "draining":
+            self._tell_systemd()
+
+    def _reopen(self) -> None:
+        self._log.reopen()
+        self._work.reopen()
 
     def leave(self) -> None:
         """Leave in good order and end the process; harmless the second time."""
@@ -225,8 +320,8 @@ class Replica(twisted_service.Service):
         return ensureDeferred(self._stop())
 
     async def _stop(self) -> None:
-        settings = self._settings
         began = self._clock.seconds()
+        self._systemd.stopping()
         if self._starting is not None:
             # A start that waits for something, such as another replica's migration, gives up; what
             # it has opened by then is left below, or by its own hand.
@@ -235,25 +330,17 @@ class Replica(twisted_service.Service):
         if self._lease is not None:
             self._lease.withdraw()
             _log.info("{replica} left the registry and drains", replica=self.endpoint_name)
-            assert self._server is not None
-            drained = self._server.drain(settings.drain_s)
-            notice_s = min(settings.drain_notice_s, settings.drain_s)
-            await deferLater(self._reactor, notice_s, lambda: None)
-            self._server.close_port()
-            await drained
+        settings = self._options.file.section("server", ServerSettings)
+        if not await self._work.leave(settings.drain_s):
+            self._failed = True
         if self._admin is not None:
             self._admin.close_port()
             await self._admin.drain(0.0)
-        if self._opened is not None:
-            try:
-                await self._opened.__aexit__(None, None, None)
-            except Exception:  # noqa: BLE001 - the process must end all the same
-                _log.failure("the service's state could not be closed in good order")
-                self._failed = True
+        self._systemd.close()
         self._mesh.close()
         if self._failed:
-            # Only the process's exit status tells a supervisor; twistd has no other way to set it.
-            self._reactor.addSystemEventTrigger("after", "shutdown", _exit_failed)
+            # Only the process's exit status tells a supervisor.
+            fail_at_exit(self._reactor)
         _log.info(
             "{replica} has left after {seconds:.1f} s",
             replica=self.endpoint_name,
@@ -261,32 +348,37 @@ class Replica(twisted_service.Service):
         )
 
 
-def _wall() -> datetime:
-    return datetime.now(UTC)  # noqa: TID251 - the edge where a replica's wall clock comes from
-
-
-def _exit_failed() -> None:
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(1)
-
-
-def make_replica(options: Options) -> Replica:
-    """Build the replica that a ``twistd`` command line describes.
+def make_replica(options: Options) -> Replica | Worker:
+    """Build the replica that a ``twistd`` command line describes, or a worker of one.
 
     Raises:
         usage.UsageError: the package has no service, or the configuration cannot be used.
     """
     from twisted.internet import reactor  # noqa: PLC0415, TID251 - the edge that says which
 
-    module = import_module(options.package)
-    service = getattr(module, "service", None)
-    if not isinstance(service, Service):
-        raise usage.UsageError(f"{options.package} has no attribute `service` that is a Service")
+    outlive_signals()
     try:
-        return Replica(service, options, reactor)
+        log = Log(options["log"], options["log-file"])
+    except OSError as error:
+        raise usage.UsageError(
+            f"--log-file {options['log-file']}: cannot be written ({error.strerror})"
+        ) from None
+    if options["worker"] is not None:
+        with telling_why():
+            return Worker(_service_in(options.package), options, log, reactor)
+    service = _service_in(options.package)
+    try:
+        systemd = Systemd(os.environ, MonotonicClock(reactor))
+        return Replica(service, options, log, reactor, systemd)
     except ConfigError as error:
         raise usage.UsageError(str(error)) from None
+
+
+def _service_in(package: str) -> Service[Any]:
+    service = getattr(import_module(package), "service", None)
+    if not isinstance(service, Service):
+        raise usage.UsageError(f"{package} has no attribute `service` that is a Service")
+    return service
 
 
 __all__ = ["Options", "Replica", "make_replica"]

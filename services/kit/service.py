@@ -16,12 +16,14 @@ from .answer import Answer, answer_head
 from .context import Context, State
 from .problem import Problem
 from .runtime import Kit
+from .schedule import LIMIT_S, Always, At, Every, Job, On, Run, Timetable
 from .server import Incoming, RouteStats
 from .server.router import unquote_values
 
 Request = TypeVar("Request", bound=Message)
 Result = TypeVar("Result", bound=Message)
 Work = Coroutine[Any, Any, Result]
+_JobWork = Coroutine[Any, Any, None]
 
 _encode = msgspec.json.Encoder().encode
 
@@ -39,8 +41,19 @@ class _Registrar(Protocol[Request, Result, State]):
     ) -> Callable[[Request, Context[State]], Work[Result]]: ...
 
 
+class _JobRegistrar(Protocol[State]):
+    """Takes either form of job, and gives it back."""
+
+    @overload
+    def __call__(self, function: Callable[[], _JobWork], /) -> Callable[[], _JobWork]: ...
+    @overload
+    def __call__(
+        self, function: Callable[[Run[State]], _JobWork], /
+    ) -> Callable[[Run[State]], _JobWork]: ...
+
+
 class Service(Generic[State]):
-    """Answers a contract's calls.
+    """Answers a contract's calls, and does what is to be done without being called.
 
     ::
 
@@ -52,6 +65,7 @@ class Service(Generic[State]):
     Attributes:
         contract: what it answers.
         opens: makes the state that its handlers share.
+        jobs: its scheduled work.
     """
 
     def __init__(
@@ -69,6 +83,7 @@ class Service(Generic[State]):
         """
         self.contract = contract
         self.opens = opens
+        self.jobs: list[Job] = []
         self._handlers: dict[str, tuple[Callable[..., Any], bool]] = {}
 
     def answers(self, call: Call[Any, Request, Result]) -> _Registrar[Request, Result, State]:
@@ -92,6 +107,80 @@ class Service(Generic[State]):
             return function
 
         return cast("_Registrar[Request, Result, State]", register)
+
+    def every(
+        self,
+        period_s: float,
+        *,
+        on: On = "one",
+        name: str | None = None,
+        limit_s: float | None = LIMIT_S,
+    ) -> _JobRegistrar[State]:
+        """Run the decorated function at intervals, never twice at once.
+
+        The function is ``async`` and takes nothing, or the `Run`. Where the intervals begin
+        follows from the job's name, so that not all jobs run at one instant.
+
+        Args:
+            period_s: from one run to the next, in seconds. A run that takes longer has those that
+                it covers left out.
+            on: "one" runs it in one process over all replicas, under a lock in the registry, and
+                again in another when that one dies; "each" in every process for itself.
+            name: in the lock, the metrics and the log; the function's own without it.
+            limit_s: a run is cancelled after this, in seconds, and has failed; None: never.
+
+        Raises:
+            ValueError: one of them is out of range, or the service has a job of that name.
+        """
+        return self._job(Every(period_s), on=on, name=name, limit_s=limit_s)
+
+    def at(
+        self,
+        times: str,
+        *,
+        zone: str = "UTC",
+        on: On = "one",
+        name: str | None = None,
+        limit_s: float | None = LIMIT_S,
+    ) -> _JobRegistrar[State]:
+        """Run the decorated function at times of day; else as `every`.
+
+        A time that passes while no replica runs is made up for at the next start, once.
+
+        Args:
+            times: ``03:30``, or the five fields of cron (minute, hour, day of the month, month,
+                day of the week), such as ``*/5 * * * *``.
+            zone: the time zone that they are meant in, such as "Europe/Berlin".
+            on: as `every`.
+            name: as `every`.
+            limit_s: as `every`.
+
+        Raises:
+            ValueError: as `every`, or times or a zone that cannot be read.
+        """
+        return self._job(At(times, zone), on=on, name=name, limit_s=limit_s)
+
+    def daemon(self, *, on: On = "one", name: str | None = None) -> _JobRegistrar[State]:
+        """Keep the decorated function running; when it ends it is run again, after a while.
+
+        Args:
+            on: as `every`.
+            name: as `every`.
+
+        Raises:
+            ValueError: as `every`.
+        """
+        return self._job(Always(), on=on, name=name, limit_s=None, is_daemon=True)
+
+    def _job(self, timetable: Timetable, **options: Any) -> _JobRegistrar[State]:
+        def register(function: Callable[..., Any]) -> Callable[..., Any]:
+            job = Job(function, timetable, **options)
+            if any(other.name == job.name for other in self.jobs):
+                raise ValueError(f"{self.contract.__name__} has two jobs named {job.name}")
+            self.jobs.append(job)
+            return function
+
+        return cast("_JobRegistrar[State]", register)
 
     def routes(self, state: State) -> list[tuple[Call[Any, Any, Any], CallRoute[State]]]:
         """A route for each call.

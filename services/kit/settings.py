@@ -6,7 +6,9 @@ from balancer import ConfigFile, Settings
 from balancer.discovery import RegistrySettings
 from clients import ClientSettings
 
+from .driver_settings import FleetSettings
 from .server import ServerSettings
+from .workers import WorkersSettings
 
 
 class StorageSettings(Settings, frozen=True, kw_only=True):
@@ -43,10 +45,15 @@ class ServiceSettings(Settings, frozen=True, kw_only=True):
     Attributes:
         contract: ``module:Class``; "" for the services that come with txmesh.
         replicas: how many `txmesh up` runs.
+        version: what these announce as their version.
+        code: the folder to run these from: one with an environment of its own (``.venv``) runs in
+            that, another stands first on the module path; "" for what runs the command.
     """
 
     contract: str = ""
     replicas: int = 2
+    version: str = "1"
+    code: str = ""
 
     def __post_init__(self) -> None:
         """Check the range."""
@@ -88,9 +95,11 @@ SECTION_KINDS: dict[str, type[Settings]] = {
     "registry": RegistrySettings,
     "client": ClientSettings,
     "server": ServerSettings,
+    "workers": WorkersSettings,
     "storage": StorageSettings,
     "log": LogSettings,
     "up": UpSettings,
+    "fleet": FleetSettings,
 }
 
 

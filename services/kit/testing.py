@@ -7,6 +7,13 @@
         mesh.serve(service, directory)
         user = await mesh.client(Users).fetch(id="u_...")
 
+A job is a function: ``await tidy(Run(directory, mesh.wall))`` runs it once. To see it run in its
+time::
+
+    schedule = mesh.schedule(service, directory)
+    mesh.advance(60.0)
+    await schedule.stop(0.0)
+
 A request is encoded, routed, decoded, validated and answered as on a port; only the bytes' way
 between is left out. The services that a handler calls are those that the same mesh serves. Errors
 reach the caller as from the real mesh, except a fault that nobody foresaw: it comes as it is.
@@ -15,7 +22,7 @@ reach the caller as from the real mesh, except a fault that nobody foresaw: it c
 from __future__ import annotations
 
 import random
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -24,6 +31,7 @@ from twisted.internet.task import Clock
 from twisted.logger import Logger
 
 from balancer import Reply
+from balancer.testing import FakeRegistry
 from balancer.wire import IncomingRequest
 from clients.contract import (
     AnswerDecoder,
@@ -37,6 +45,7 @@ from clients.refusal import refusal
 
 from .problem import problem_answer, problem_of
 from .runtime import Kit
+from .schedule import Schedule
 from .service import CallRoute, Service
 
 Client = TypeVar("Client", bound=Contract)
@@ -52,8 +61,9 @@ class InProcessMesh:
 
     Attributes:
         calls: the names of all calls made, such as "users.fetch", in order.
-        clock: the time of `kit`; advance it to let time pass.
+        clock: the time of `kit`; `advance` lets it pass.
         wall: what ``kit.wall()`` says; set it as you like.
+        registry: keeps the locks of jobs.
     """
 
     def __init__(self) -> None:
@@ -61,6 +71,8 @@ class InProcessMesh:
         self.calls: list[str] = []
         self.clock = Clock()
         self.wall = datetime(2026, 11, 20, 12, tzinfo=UTC)
+        self.registry = FakeRegistry()
+        self._schedules = 0
         self._routes: dict[Call[Any, Any, Any], CallRoute[Any]] = {}
 
     def kit(self, folder: Path, *, sample_data: bool = False) -> Kit:
@@ -88,6 +100,48 @@ class InProcessMesh:
             state: what they share.
         """
         self._routes.update(service.routes(state))
+
+    def schedule(self, service: Service[State], state: State) -> Schedule:
+        """Run a service's jobs from now on, as one more of its processes.
+
+        Args:
+            service: whose jobs.
+            state: what their runs share.
+
+        Returns:
+            What to stop them with.
+        """
+        self._schedules += 1
+        schedule = Schedule(
+            service.contract.service,
+            service.jobs,
+            state,
+            registry=self.registry,
+            holder=f"test-{self._schedules}",
+            clock=cast("Any", self.clock),
+            wall=lambda: self.wall,
+            rng=random.Random(self._schedules),  # noqa: S311 - the same in every run
+            log=Logger("test"),
+        )
+        schedule.start()
+        schedule.contend()
+        return schedule
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass, by the clock and the wall alike, with all that is due in its turn.
+
+        Args:
+            seconds: how much of it.
+        """
+        end = self.clock.seconds() + seconds
+        while due := [call for call in self.clock.getDelayedCalls() if call.getTime() <= end]:
+            self._move(min(call.getTime() for call in due))
+        self._move(end)
+
+    def _move(self, to: float) -> None:
+        step_s = max(0.0, to - self.clock.seconds())
+        self.wall += timedelta(seconds=step_s)
+        self.clock.advance(step_s)
 
     def client(self, contract: type[Client]) -> Client:
         """The typed client of a service, as `clients.Mesh` gives it."""

@@ -14,6 +14,7 @@ from .call import call
 from .catalogue import did_you_mean
 from .config import config
 from .faults import FAILED, INTERRUPTED, MISUSED, Failed, Misused, say
+from .fleet import replace
 from .load import load
 from .runner import install_reactor
 from .simulate import simulate
@@ -45,6 +46,7 @@ def commands() -> None:
       txmesh status      which replicas there are
       txmesh call users find email=gemma06@example.com
       txmesh load products search text=sun --rate 200 --duration 10
+      txmesh replace users --version 2
     and with no mesh at all
       txmesh simulate    the balancer in virtual time
 
@@ -54,7 +56,7 @@ def commands() -> None:
     """
 
 
-for _command in (up, call, status, load, simulate, config):
+for _command in (up, call, status, load, replace, simulate, config):
     commands.add_command(_command)
 
 

@@ -14,10 +14,13 @@ class RegistryReport(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         url: as configured, with the whole path of a folder.
         age_s: how old the view is, in seconds; None when nobody was ever told anything.
+        answered: whether it is the registry that told; if not, it is lost, and the replicas are
+            those that callers on this machine knew last.
     """
 
     url: str
     age_s: float | None
+    answered: bool = True
 
 
 class ReplicaReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,7 +33,7 @@ class ReplicaReport(msgspec.Struct, frozen=True, kw_only=True):
         admin: "host:port" of its admin port; "" when the registry knows none.
         pid: its process id; 0 when the registry knows none.
         version: what it runs.
-        state: "ready", "standby", "draining", "silent" or "unreachable".
+        state: "ready", "starting", "standby", "draining", "silent" or "unreachable".
         age_s: seconds since it started; None when the registry does not know.
     """
 

@@ -8,17 +8,19 @@ import click
 from rich.text import Text
 from twisted.internet.defer import gatherResults
 
-from balancer.discovery import Registry
+from balancer import RegistryError
+from balancer.discovery import Registry, View
 from clients import Mesh
 
+from .catalogue import Catalogue
 from .faults import FAILED, say
 from .options import config_option, json_option, open_config
 from .output import console, table, write_json
-from .probe import DRAINING, READY, STANDBY, Prober
+from .probe import DRAINING, READY, STANDBY, STARTING, Prober
 from .reports import RegistryReport, ReplicaReport, StatusReport
 from .runner import run, wall
 
-_STYLES = {READY: "green", STANDBY: "yellow", DRAINING: "yellow"}
+_STYLES = {READY: "green", STANDBY: "yellow", STARTING: "yellow", DRAINING: "yellow"}
 
 
 @click.command("status", short_help="Show the replicas, and how each is.")
@@ -30,6 +32,7 @@ def status(config: str | None, as_json: bool) -> int:
     \b
     STATE is one of
       ready        it takes calls
+      starting     none of its workers serves
       standby      it is up, and takes no calls before it is announced
       draining     it finishes what it has and takes nothing new
       silent       it accepts connections and does not answer (stopped, or far too busy)
@@ -40,18 +43,26 @@ def status(config: str | None, as_json: bool) -> int:
       txmesh status
       txmesh status --json | jq -r '.replicas[] | select(.state != "ready") | .replica'
 
-    Exits with 1 when no replica is announced.
+    While the registry is lost it shows the replicas that callers on this machine knew last, with
+    how each is now, and says how old that is.
+
+    Exits with 1 when no replica is announced, and when the registry could not be asked.
     """
     file = open_config(config)
 
     async def work(reactor: Any) -> int:
         mesh = Mesh(file, caller="txmesh-status", reactor=reactor)
-        report = await look(mesh.registry, Prober(reactor, mesh.clock))
+        for service in Catalogue(file).services:
+            # The DNS can be asked for a service only by its name.
+            mesh.registry.watch(service, lambda _: None)
+        report = await look(mesh.registry, Prober(reactor, mesh.clock), mesh.view)
         if as_json:
             write_json(report)
         elif report.replicas:
             show(report)
         mesh.close()
+        if not report.registry.answered:
+            return FAILED
         if not report.replicas:
             say(
                 f"no replica is announced in {report.registry.url}; start some with "
@@ -63,21 +74,41 @@ def status(config: str | None, as_json: bool) -> int:
     return run(work)
 
 
-async def look(registry: Registry, prober: Prober) -> StatusReport:
+async def look(registry: Registry, prober: Prober, view: View | None = None) -> StatusReport:
     """Ask all announced replicas at once.
 
     Args:
         registry: the open registry.
         prober: asks.
+        view: whose memory stands in for a registry that is lost, which is said then; None for
+            none.
+
+    Raises:
+        RegistryError: the registry does not answer, and there is no view.
     """
-    endpoints = sorted(await registry.endpoints(), key=lambda e: (e.service, e.replica))
+    answered = True
+    age_s: float | None
+    try:
+        endpoints = await registry.endpoints()
+        age_s = registry.age_s()
+    except RegistryError as error:
+        if view is None:
+            raise
+        answered = False
+        endpoints, old_s = view.remembered()
+        age_s = old_s if endpoints else None
+        known = (
+            f"shown is what was known {age(old_s)} ago" if endpoints else "nothing is remembered"
+        )
+        say(f"{error}; {known}")
+    endpoints = sorted(endpoints, key=lambda e: (e.service, e.replica))
     states = await gatherResults([prober.state(endpoint) for endpoint in endpoints])
     now = wall()
-    age_s = registry.age_s()
     return StatusReport(
         registry=RegistryReport(
             url=registry.url,
             age_s=None if age_s is None else round(age_s, 3),
+            answered=answered,
         ),
         replicas=[
             ReplicaReport(

@@ -93,6 +93,7 @@ GREETING = Greeting(
     deliver_at=None,
     state="sent",
     created_at=MOMENT,
+    delivered_at=MOMENT,
     views=3,
 )
 PRODUCT = Product(**CARD, state="published", updated_at=MOMENT)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import msgspec
 
-from clients.contract import Call, Contract, Message
+from clients.contract import Call, Contract, Message, Smoke
 
 
 class Greet(Message):
@@ -18,4 +18,11 @@ class Greeting(Message):
 class Hello(Contract, name="hello"):
     """Says hello to whoever is named."""
 
-    greet = Call(Greet, Greeting, get="/v1/hello/{name}", idempotent=True, deadline_s=0.25)
+    greet = Call(
+        Greet,
+        Greeting,
+        get="/v1/hello/{name}",
+        idempotent=True,
+        deadline_s=0.25,
+        smoke=Smoke(Greet(name="Ada")),
+    )

@@ -198,7 +198,7 @@ class HttpConnection(protocol.Protocol):
         if self._closing:
             return
         serving = self._serving
-        keep = request.keep_alive and not serving.draining
+        keep = request.keep_alive and serving.keeps()
         body = answer.body
         self.transport.write(
             b"%b%d\r\n%b%b%b\r\n%b"

@@ -87,20 +87,30 @@ class Exchange:
         self._began = now = serving.seconds()
         request = self.request
         request.handle = None  # the two need not keep each other: the collector has no work then
-        if self._route is None and request.path == b"*" and request.method == b"OPTIONS":
+        headers = request.headers
+        # One look and one comparison for a call that is ours.
+        misdirected = headers.get(b"host") != serving.host and serving.is_misdirected(headers)
+        if (
+            self._route is None
+            and request.path == b"*"
+            and request.method == b"OPTIONS"
+            and not misdirected
+        ):
             # A load probe: its answer is the load that every answer tells, and it adds none.
             self._ended = True
             serving.probes += 1
             self._asker.answer(request, _PROBED, now)
             return
         serving.meter.in_flight += 1
-        headers = request.headers
         sent_s = headers.get(b"mesh-deadline")
         left_s = parse_deadline(sent_s) if sent_s is not None else None
         longest_s = serving.settings.request_deadline_s
         if left_s is None or left_s > longest_s:
             left_s = longest_s
         self.deadline = deadline = self._arrived + left_s
+        if misdirected:
+            self._refuse_misdirected()
+            return
         route = self._route
         if route is None:
             self._refuse_unrouted()
@@ -220,6 +230,15 @@ class Exchange:
         stats.statuses[answer.status] = stats.statuses.get(answer.status, 0) + 1
         stats.latency_s.add(latency_s)
         self._asker.answer(self.request, answer, now)
+
+    def _refuse_misdirected(self) -> None:
+        own = self._serving.host.decode("ascii")
+        problem = Problem(
+            421,
+            "misdirected",
+            detail=f"This is a replica of {own}; whoever was asked has left this address.",
+        )
+        self._refuse(problem, _NACK)
 
     def _refuse_unrouted(self) -> None:
         methods = self._serving.site.methods(self.request.path)

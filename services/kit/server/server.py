@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
@@ -12,10 +13,11 @@ from twisted.internet.protocol import ServerFactory
 from twisted.logger import Logger
 
 from balancer import Clock
-from balancer.transport import OptimisticPort, listen
+from balancer.transport import OptimisticPort, listen, listen_on
 
 from .connection import HttpConnection
 from .descriptors import connections_at_most
+from .peers import Peers
 from .serving import Serving
 from .settings import ServerSettings
 from .site import Site
@@ -41,6 +43,7 @@ class Server(ServerFactory):
         *,
         clock: Clock,
         wall: Callable[[], datetime],
+        service: str = "",
     ) -> None:
         """Begin without a port.
 
@@ -49,11 +52,16 @@ class Server(ServerFactory):
             settings: limits and times.
             clock: monotonic.
             wall: now in UTC, for the Date header.
+            service: whose replica it is: the mesh's calls of others are misdirected; "" takes all.
         """
-        self.serving = Serving(site, settings, clock, wall)
+        self.serving = Serving(site, settings, clock, wall, service)
         self._connections: set[HttpConnection] = set()
         self._most = connections_at_most(settings.connections)
         self._port: OptimisticPort | None = None
+        self._peers: Peers | None = None
+        self._draining: list[Deferred[bool]] = []
+        self._drain_until = 0.0
+        self._idle_from = 0.0
 
     def listen(self, reactor: Any, host: str, port: int) -> str:
         """Open the port.
@@ -73,13 +81,50 @@ class Server(ServerFactory):
         number = self._port.getHost().port
         return f"[{host}]:{number}" if ":" in host else f"{host}:{number}"
 
+    def serve(self, reactor: Any, listening: socket.socket, peers: Peers | None = None) -> None:
+        """Accept on a socket that listens already.
+
+        Args:
+            reactor: where the sockets live.
+            listening: the caller's own, to be closed by it.
+            peers: who else accepts on it; None for nobody.
+        """
+        self._peers = self.serving.peers = peers
+        if peers is not None:
+            peers.serve()
+        self._port = listen_on(reactor, listening, self, peers.yields if peers else None)
+
     def buildProtocol(self, addr: IAddress | None) -> Any:
         """Make a connection's protocol; none when there are as many as allowed."""
         if len(self._connections) >= self._most:
             return None
-        connection = HttpConnection(self.serving, self._connections.discard)
+        connection = HttpConnection(self.serving, self._closed)
         self._connections.add(connection)
+        self._count()
         return connection
+
+    def _closed(self, connection: HttpConnection) -> None:
+        self._connections.discard(connection)
+        self._count()
+
+    def _count(self) -> None:
+        if self._peers is not None:
+            self._peers.connected(len(self._connections))
+
+    def balance(self) -> None:
+        """Have connections end after their next answer while a peer has fewer of them.
+
+        They come again, and are accepted by that one: such as a worker that took the place of a
+        dead one, to whom nobody has had reason to connect.
+        """
+        if self._peers is not None:
+            self.serving.surplus = 0 if self.serving.draining else self._peers.surplus()
+            self._peers.elsewhere(self.serving.meter.in_flight)
+
+    @property
+    def listens(self) -> bool:
+        """Whether it was ever told to serve."""
+        return self._port is not None or self.serving.draining
 
     @property
     def connections(self) -> int:
@@ -92,43 +137,65 @@ class Server(ServerFactory):
             self._port.stopListening()
             self._port = None
 
-    def drain(self, wait_s: float) -> Deferred[bool]:
+    def drain(
+        self, wait_s: float, *, idle_s: float | None = None, leaving: bool = True
+    ) -> Deferred[bool]:
         """Finish what is here: each connection ends after its next answer, or when it lay idle.
+
+        A second time it can only become quicker.
 
         Args:
             wait_s: when to give up and cut what is left, in seconds; 0 cuts at once.
+            idle_s: when to close what idles, in seconds. None takes the notice's time: callers
+                close what they keep idle as soon as they see the replica leave. When peers take
+                over instead, nobody knows, and a call may be on its way on any connection.
+            leaving: whether answers tell callers to go elsewhere.
 
         Returns:
             Fires when no connection is left and no handler runs; with False when it gave up.
         """
         serving = self.serving
-        serving.begin_drain()
+        now = serving.seconds()
+        # Callers that do not look get the rest of the notice: a request that is on its way must
+        # not meet a closed door.
+        idle_s = min(serving.settings.drain_notice_s if idle_s is None else idle_s, wait_s)
         done: Deferred[bool] = Deferred()
-        until = serving.seconds() + wait_s
-        # Callers close what they keep idle as soon as they see the replica leave. Others get the
-        # rest of the notice: a request that is on its way must not meet a closed door.
-        idle_from = serving.seconds() + min(serving.settings.drain_notice_s, wait_s)
-
-        def look() -> None:
-            now = serving.seconds()
-            if now >= idle_from:
-                for connection in list(self._connections):
-                    connection.close_idle()
-            if not self._connections and not serving.meter.in_flight:
-                done.callback(True)
-            elif now >= until:
-                if wait_s > 0:  # whoever has no patience is not surprised
-                    _log.warn(
-                        "the drain's time is over: {count} connections are cut, {requests} "
-                        "requests are left to themselves",
-                        count=len(self._connections),
-                        requests=serving.meter.in_flight,
-                    )
-                for connection in list(self._connections):
-                    connection.abort()
-                done.callback(False)
-            else:
-                serving.clock.callLater(_DRAIN_LOOK_S, look)
-
-        look()
+        first = not self._draining
+        self._draining.append(done)
+        self._drain_until = now + wait_s if first else min(self._drain_until, now + wait_s)
+        self._idle_from = now + idle_s if first else min(self._idle_from, now + idle_s)
+        serving.begin_drain(leaving=leaving)
+        if self._peers is not None:
+            self._peers.clear()
+            self._count()
+        if first:
+            self._look(patient=wait_s > 0)
         return done
+
+    def _look(self, *, patient: bool) -> None:
+        """Close what may be closed, until nothing is left or the time is over."""
+        serving = self.serving
+        now = serving.seconds()
+        if now >= self._idle_from:
+            for connection in list(self._connections):
+                connection.close_idle()
+        if not self._connections and not serving.meter.in_flight:
+            self._drained(clean=True)
+        elif now >= self._drain_until:
+            if patient:  # whoever has no patience is not surprised
+                _log.warn(
+                    "the drain's time is over: {count} connections are cut, {requests} requests "
+                    "are left to themselves",
+                    count=len(self._connections),
+                    requests=serving.meter.in_flight,
+                )
+            for connection in list(self._connections):
+                connection.abort()
+            self._drained(clean=False)
+        else:
+            serving.clock.callLater(_DRAIN_LOOK_S, lambda: self._look(patient=patient))
+
+    def _drained(self, *, clean: bool) -> None:
+        waiting, self._draining = self._draining, []
+        for done in waiting:
+            done.callback(clean)

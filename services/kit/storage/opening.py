@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from balancer import current
 
+from ..schedule import Every, Job
 from .keys import sweep
 from .storage import Storage
 
@@ -65,8 +66,7 @@ async def open_records(
             while keys is not None and await storage.write(sweep, keys, kit.wall()):
                 pass
 
-        sweeping = kit.every(_SWEEP_INTERVAL_S, remove_old_keys)
-        try:
-            yield storage
-        finally:
-            await sweeping.stop()
+        if keys is not None:
+            # An embedded store may be one a machine, so each process sees to its own.
+            kit.jobs.append(Job(remove_old_keys, Every(_SWEEP_INTERVAL_S), on="each"))
+        yield storage

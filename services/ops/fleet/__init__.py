@@ -1,1 +1,5 @@
-"""A service's replicas as a fleet: new ones are built and proved before the old ones leave."""
+"""Replacing a service's replicas by new ones: gather, plan (pure), execute; drivers build."""
+
+from .command import replace
+
+__all__ = ["replace"]

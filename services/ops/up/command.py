@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import shutil
 from typing import Any
 
 import click
@@ -14,16 +14,19 @@ from clients import Mesh
 from services.kit.settings import UpSettings
 
 from ..catalogue import Catalogue
+from ..code import find_code
 from ..faults import FAILED, Failed, say
 from ..options import config_option, json_option, open_config
 from ..output import console, table, write_json
 from ..probe import Prober
 from ..runner import on_signals, run
 from ..status import look
+from .channel import SOCKET, Channel
+from .control import Control
 from .hints import lines_to_try, sample_call
 from .launch import Launcher
 from .lock import Lock
-from .logfile import LogFile
+from .logs import Logs
 from .plan import Slot, plan
 from .supervisor import NotReady, Supervisor
 
@@ -49,6 +52,9 @@ def up(services: tuple[str, ...], replicas: int | None, config: str | None, as_j
     A replica that dies is started again. State, logs and the registry lie in .mesh, beside the
     configuration file or in the working directory.
 
+    While it runs, `txmesh replace` has it build other replicas and remove these. Started again, it
+    runs what the configuration says.
+
     ^C (or SIGTERM) lets every replica finish what it has; a second ^C ends them at once. They also
     leave by themselves when this command is killed.
 
@@ -65,17 +71,18 @@ def up(services: tuple[str, ...], replicas: int | None, config: str | None, as_j
     slots = plan(catalogue.services, services, replicas)
     for service in dict.fromkeys(slot.service for slot in slots):
         catalogue.contract(service)  # what cannot be imported is told now, not by a dead replica
+    for slot in slots:
+        find_code(file.folder, slot.code)
     registry = file.section("registry", RegistrySettings).url
     if registry.startswith("static:"):
         raise Failed(
             f"the registry {registry!r} is written down, and the replicas of `txmesh up` take any "
             "free port; use a registry that they enter themselves, such as file:.mesh/leases"
         )
-    own = any(catalogue.has_own(slot.service) for slot in slots)
     lock = Lock(file.folder / ".mesh" / "up.lock")
 
     async def work(reactor: Any) -> int:
-        running = _Up(reactor, file, slots, own=own)
+        running = _Up(reactor, file, catalogue, slots)
         return await running.run(config, as_json=as_json)
 
     try:
@@ -87,34 +94,46 @@ def up(services: tuple[str, ...], replicas: int | None, config: str | None, as_j
 class _Up:
     """One `txmesh up` from its first process to its last."""
 
-    def __init__(self, reactor: Any, file: ConfigFile, slots: list[Slot], *, own: bool) -> None:
+    def __init__(
+        self, reactor: Any, file: ConfigFile, catalogue: Catalogue, slots: list[Slot]
+    ) -> None:
         self._reactor = reactor
-        self._file = file
         self._slots = slots
         self._mesh = Mesh(file, caller="txmesh-up", reactor=reactor)
         self._prober = Prober(reactor, self._mesh.clock)
         settings = file.section("up", UpSettings)
-        folder = file.folder / ".mesh" / "logs"
-        self._logs = {
-            slot: LogFile(folder / f"{slot.replica}.log", settings.log_bytes) for slot in slots
-        }
-        launcher = Launcher(reactor, file.path, file.folder if own else None)
+        state = file.folder / ".mesh"
+        self._logs = logs = Logs(state / "logs", settings.log_bytes)
+        # Which of another run's replicas were announced concerns nobody any more.
+        self._marks = state / "run"
+        shutil.rmtree(self._marks, ignore_errors=True)
+        launcher = Launcher(reactor, file.path, file.folder, catalogue.has_own)
         self._supervisor = Supervisor(
             slots,
             clock=self._mesh.clock,
             settings=settings,
-            launch=lambda slot, ended: launcher.start(slot, self._logs[slot], ended),
+            launch=lambda slot, ended: launcher.start(slot, logs.begin(slot.replica), ended),
             endpoints=self._mesh.registry.endpoints,
             state=self._prober.state,
             tell=say,
         )
+        self._control = Control(
+            self._supervisor,
+            services=catalogue.services,
+            folder=file.folder,
+            marks=self._marks,
+            logs=logs,
+            tell=say,
+        )
+        self._socket = state / SOCKET
+        self._channel: Channel | None = None
         self._told_to_stop: Deferred[None] = Deferred()
 
     async def run(self, config: str | None, *, as_json: bool) -> int:
         on_signals(self._reactor, self._signalled)
         count = len(self._slots)
         replicas = "1 replica" if count == 1 else f"{count} replicas"
-        say(f"starting {replicas}; the logs are in {self._folder()}")
+        say(f"starting {replicas}; the logs are in {self._logs.folder}")
         starting = self._supervisor.start()
         try:
             # Whichever comes first; the other is left behind.
@@ -127,9 +146,12 @@ class _Up:
         was_ready = starting.called
         if was_ready:
             self._limit_logs()
+            self._open_channel()
             await self._show(config, as_json=as_json)
             await self._told_to_stop
         clean = await self._supervisor.stop()
+        if self._channel is not None:
+            await self._channel.close()
         self._mesh.close()
         if not was_ready:
             say("stopped before all replicas were ready")
@@ -149,7 +171,7 @@ class _Up:
         self._told_to_stop.callback(None)
 
     def _tell_not_ready(self, error: Any) -> None:
-        log = self._logs[error.slot]
+        log = self._logs.of(error.slot.replica)
         say(f"{error}; the end of {log.path}:")
         for line in log.tail(_TAIL_LINES):
             click.echo(f"    {line}", err=True)
@@ -182,8 +204,12 @@ class _Up:
 
     def _limit_logs(self) -> None:
         self._mesh.clock.callLater(_LOG_LOOK_S, self._limit_logs)
-        for log in self._logs.values():
-            log.limit()
+        self._logs.limit()
 
-    def _folder(self) -> Path:
-        return self._file.folder / ".mesh" / "logs"
+    def _open_channel(self) -> None:
+        try:
+            self._channel = Channel(
+                self._reactor, self._mesh.clock, self._socket, self._control.answer
+            )
+        except (OSError, Failed) as error:
+            say(f"nobody can have replicas built or removed here: {error}")

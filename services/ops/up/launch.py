@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import select
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,19 +12,9 @@ from twisted.internet.interfaces import IProcessTransport
 from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 
+from ..code import find_code, module_path, twistd
 from .logfile import LogFile
 from .plan import Slot
-
-_RUN_TWISTD = "from twisted.scripts.twistd import run; run()"
-
-
-def twistd() -> list[str]:
-    """How to start ``twistd`` with this process's own Python."""
-    script = Path(sys.executable).parent / "twistd"
-    if script.is_file():
-        return [sys.executable, str(script)]
-    # -P: as with the script, the working directory is not where modules come from.
-    return [sys.executable, "-P", "-c", _RUN_TWISTD]
 
 
 def command_line(slot: Slot, config: Path | None, *, epoll: bool) -> list[str]:
@@ -38,10 +27,11 @@ def command_line(slot: Slot, config: Path | None, *, epoll: bool) -> list[str]:
     """
     reactor = ["--reactor=mesh"] if epoll else []
     file = ["--config", str(config)] if config is not None else []
+    standby = ["--standby", str(slot.mark)] if slot.mark is not None else []
     return [
         *("-n", "--pidfile=", *reactor),
-        *(f"mesh-{slot.service}", *file, "--name", slot.replica),
-        *("--until-eof", "--listen", "tcp:0:interface=127.0.0.1"),
+        *(f"mesh-{slot.service}", *file, "--name", slot.replica, "--release", slot.version),
+        *("--until-eof", "--listen", "tcp:0:interface=127.0.0.1", *standby),
     ]
 
 
@@ -65,21 +55,22 @@ def how_it_ended(reason: Any) -> str:
 class Launcher:
     """Starts replicas as children that leave when this process is gone."""
 
-    def __init__(self, reactor: Any, config: Path | None, own_folder: Path | None) -> None:
+    def __init__(
+        self, reactor: Any, config: Path | None, folder: Path, has_own: Callable[[str], bool]
+    ) -> None:
         """Take what all children have in common.
 
         Args:
             reactor: spawns.
             config: the configuration file.
-            own_folder: where the user's own services may lie, or None when there are none.
+            folder: what the folder of a slot's code is relative to, and where the user's own
+                services may lie.
+            has_own: whether a service is the user's own.
         """
         self._reactor = reactor
         self._config = config.resolve() if config is not None else None
-        self._environment = dict(os.environ)
-        if own_folder is not None:
-            given = os.environ.get("PYTHONPATH", "")
-            path = [*filter(None, given.split(os.pathsep)), str(own_folder)]
-            self._environment["PYTHONPATH"] = os.pathsep.join(path)
+        self._folder = folder
+        self._has_own = has_own
 
     def start(self, slot: Slot, log: LogFile, ended: Callable[[str], None]) -> IProcessTransport:
         """Start one replica.
@@ -92,8 +83,18 @@ class Launcher:
         Returns:
             The process. It has a pipe of ours as its standard input and leaves when that closes:
             with us, however we die.
+
+        Raises:
+            Failed: the folder of its code is not there.
+            OSError: the machine refuses it.
         """
-        line = [*twistd(), *command_line(slot, self._config, epoll=hasattr(select, "epoll"))]
+        code = find_code(self._folder, slot.code)
+        line = [*twistd(code), *command_line(slot, self._config, epoll=hasattr(select, "epoll"))]
+        environment = {name: text for name, text in os.environ.items() if name != "PYTHONPATH"}
+        own_folder = self._folder if self._has_own(slot.service) else None
+        path = module_path(code, own_folder, os.environ)
+        if path is not None:
+            environment["PYTHONPATH"] = path
         descriptor = log.open()
         try:
             # Its output goes to the file without passing through here: it can still write its last
@@ -102,7 +103,7 @@ class Launcher:
                 _Child(ended),
                 line[0],
                 line,
-                env=self._environment,
+                env=environment,
                 childFDs={0: "w", 1: descriptor, 2: descriptor},
             )
         finally:

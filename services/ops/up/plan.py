@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from services.kit.settings import ServiceSettings
@@ -17,10 +18,16 @@ class Slot(NamedTuple):
     Attributes:
         service: its service's name.
         replica: its own name, such as "users-1".
+        version: what it announces as its version.
+        code: the folder to run it from; "" for what runs now.
+        mark: the file that says that it was announced; None for one that takes calls at once.
     """
 
     service: str
     replica: str
+    version: str = "1"
+    code: str = ""
+    mark: Path | None = None
 
 
 def plan(
@@ -43,7 +50,7 @@ def plan(
         if name not in services:
             raise Misused(f"there is no service {name!r}; {did_you_mean(name, services)}")
     slots = [
-        Slot(name, f"{name}-{number}")
+        Slot(name, f"{name}-{number}", services[name].version, services[name].code)
         for name in dict.fromkeys(chosen or sorted(services))
         for number in range(1, (services[name].replicas if replicas is None else replicas) + 1)
     ]

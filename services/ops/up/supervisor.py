@@ -1,26 +1,22 @@
-"""Keeps replicas running: starts them, sees each get ready, starts the dead again, stops all."""
+"""Keeps replicas running: those of the plan, and those that come and go meanwhile."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from typing import Any, Protocol
+from typing import Any
 
-from twisted.internet.defer import Deferred
-from twisted.internet.error import ProcessExitedAlready
-from twisted.internet.interfaces import IDelayedCall, IProcessTransport
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IDelayedCall
 
 from balancer import Clock, Endpoint
 from services.kit.settings import UpSettings
 
-from ..probe import READY
-from .backoff import Backoff
+from ..probe import READY, STANDBY
+from .kept import Kept, Launch
 from .plan import Slot
 
 # A change in the registry is seen within 200 ms; looking more often would show nothing sooner.
 _LOOK_S = 0.1
-# A replica that died this often before it was ever ready will not get ready by trying again.
-_HOPELESS_DEATHS = 4
 
 
 class NotReady(Exception):
@@ -36,31 +32,12 @@ class NotReady(Exception):
         self.slot = slot
 
 
-class Launch(Protocol):
-    """Starts the process of a slot."""
-
-    def __call__(self, slot: Slot, ended: Callable[[str], None]) -> IProcessTransport:
-        """Start it; ``ended`` is called with how it ended."""
-
-
-class _Kept:
-    """One slot, and the process that fills it at the moment."""
-
-    __slots__ = ("backoff", "began", "deaths", "process", "ready", "restart", "slot", "was_ready")
-
-    def __init__(self, slot: Slot, backoff: Backoff) -> None:
-        self.slot = slot
-        self.backoff = backoff
-        self.began = 0.0
-        self.deaths = 0
-        self.process: IProcessTransport | None = None
-        self.ready = False
-        self.restart: IDelayedCall | None = None
-        self.was_ready = False
-
-
 class Supervisor:
-    """See the module."""
+    """See the module.
+
+    Attributes:
+        kept: every slot that there is, by its replica's name.
+    """
 
     def __init__(
         self,
@@ -76,7 +53,7 @@ class Supervisor:
         """Take everything that keeping replicas needs.
 
         Args:
-            slots: the replicas that are to run.
+            slots: the replicas that are to run from the start.
             clock: monotonic.
             settings: how patient to be.
             launch: starts a process.
@@ -90,15 +67,17 @@ class Supervisor:
         self._endpoints = endpoints
         self._state = state
         self._tell = tell
-        self._kept = [
-            _Kept(slot, Backoff(settings.restart_first_s, settings.restart_most_s))
-            for slot in slots
-        ]
+        self.kept = {slot.replica: self._keep(slot) for slot in slots}
         self._all_ready: Deferred[None] = Deferred()
         self._all_ended: Deferred[bool] | None = None
         self._looking: IDelayedCall | None = None
         self._began = 0.0
         self._killed = False
+
+    @property
+    def stopping(self) -> bool:
+        """Whether all are leaving."""
+        return self._all_ended is not None
 
     def start(self) -> Deferred[None]:
         """Start all.
@@ -108,14 +87,35 @@ class Supervisor:
             Also after a failure it must be stopped, since others may run.
         """
         self._began = self._clock.seconds()
-        for kept in self._kept:
-            try:
-                self._start(kept)
-            except OSError as error:
-                self._give_up(kept, _not_started(error))
+        for kept in self.kept.values():
+            kept.start()
+            if kept.why:
                 return self._all_ready
         self._look()
         return self._all_ready
+
+    def add(self, slot: Slot) -> None:
+        """Start one more; once all that were there from the start are ready.
+
+        Args:
+            slot: under a name that nobody has.
+        """
+        added = self.kept[slot.replica] = self._keep(slot)
+        added.start()
+
+    def remove(self, replica: str) -> Deferred[None]:
+        """End one in good order, or by force when that takes too long, and forget it.
+
+        Args:
+            replica: its name; one that nobody has is harmless.
+
+        Returns:
+            Fires when no process of it is left.
+        """
+        kept = self.kept.get(replica)
+        if kept is None:
+            return succeed(None)
+        return kept.remove().addCallback(lambda _: self._forget(kept))
 
     def stop(self) -> Deferred[bool]:
         """Have all leave in good order, and kill those that take too long.
@@ -127,63 +127,46 @@ class Supervisor:
             self._all_ended = Deferred()
             if self._looking is not None:
                 self._looking.cancel()
-            for kept in self._kept:
-                if kept.restart is not None:
-                    kept.restart.cancel()
-                    kept.restart = None
             patience = self._clock.callLater(self._settings.stop_s, self.kill)
-            self._signal("TERM")
+            for kept in self.kept.values():
+                kept.retire()
+                kept.signal("TERM")
             self._all_ended.addCallback(_cancelling, patience)
             self._check_ended()
         return self._all_ended
 
     def kill(self) -> None:
         """End all at once."""
-        self._killed = self._killed or any(kept.process is not None for kept in self._kept)
-        self._signal("KILL")
+        self._killed = self._killed or any(kept.process for kept in self.kept.values())
+        for kept in self.kept.values():
+            kept.signal("KILL")
 
-    def _signal(self, name: str) -> None:
-        for kept in self._kept:
-            if kept.process is not None:
-                with suppress(ProcessExitedAlready):
-                    kept.process.signalProcess(name)
+    def _keep(self, slot: Slot) -> Kept:
+        return Kept(
+            slot,
+            clock=self._clock,
+            settings=self._settings,
+            launch=self._launch,
+            tell=self._tell,
+            on_end=self._check_ended,
+            on_give_up=self._given_up,
+        )
 
-    def _start(self, kept: _Kept) -> None:
-        kept.restart = None
-        kept.ready = False
-        kept.began = self._clock.seconds()
-        kept.process = self._launch(kept.slot, lambda how: self._ended(kept, how))
+    def _forget(self, kept: Kept) -> None:
+        if self.kept.pop(kept.slot.replica, None) is not None:
+            self._tell(f"{kept.slot.replica} is removed")
 
-    def _start_again(self, kept: _Kept) -> None:
-        try:
-            self._start(kept)
-        except OSError as error:
-            # The machine is short of processes, descriptors or room, maybe for a moment only.
-            self._died(kept, _not_started(error))
-
-    def _ended(self, kept: _Kept, how: str) -> None:
-        assert kept.process is not None
-        kept.process = None
-        kept.ready = False
-        if self._all_ended is not None:
-            self._check_ended()
-            return
-        self._died(kept, how)
-
-    def _died(self, kept: _Kept, how: str) -> None:
-        kept.deaths += 1
-        if not kept.was_ready and kept.deaths >= _HOPELESS_DEATHS:
-            self._give_up(kept, f"{how}, {kept.deaths} times, and never became ready")
-            return
-        wait_s = kept.backoff.after(self._clock.seconds() - kept.began)
-        self._tell(f"{kept.slot.replica} {how}; it is started again in {wait_s:g} s")
-        kept.restart = self._clock.callLater(wait_s, self._start_again, kept)
+    def _given_up(self, kept: Kept) -> None:
+        if not self._all_ready.called:
+            self._all_ready.errback(NotReady(kept.slot, kept.why))
+        else:
+            self._tell(f"{kept.slot.replica} {kept.why}; it stays down until it is removed")
 
     def _check_ended(self) -> None:
         ended = self._all_ended
         if ended is None or ended.called:
             return
-        if all(kept.process is None for kept in self._kept):
+        if all(kept.process is None for kept in self.kept.values()):
             ended.callback(not self._killed)
 
     def _look(self) -> None:
@@ -194,46 +177,36 @@ class Supervisor:
         # A registry that does not answer is asked again at the next look.
         self._endpoints().addCallbacks(self._announced, lambda _: None)
         if not self._all_ready.called and self._overdue():
-            kept = next(kept for kept in self._kept if not kept.was_ready)
-            self._give_up(kept, f"is not ready after {self._settings.ready_s:g} s")
+            kept = next(kept for kept in self.kept.values() if not kept.was_ready)
+            kept.give_up(f"is not ready after {self._settings.ready_s:g} s")
 
-    def _waiting(self) -> dict[tuple[Slot, int], _Kept]:
-        """Those that run and are not known to be ready, by slot and process id."""
+    def _waiting(self) -> dict[tuple[str, str, int], Kept]:
+        """Those that run and are not known to be ready, by service, name and process id."""
         return {
-            (kept.slot, kept.process.pid): kept
-            for kept in self._kept
+            (kept.slot.service, kept.slot.replica, kept.process.pid): kept
+            for kept in self.kept.values()
             if kept.process is not None and not kept.ready
         }
 
     def _announced(self, endpoints: Sequence[Endpoint]) -> None:
         waiting = self._waiting()
         for endpoint in endpoints:
-            found = waiting.get((Slot(endpoint.service, endpoint.replica), endpoint.pid))
+            found = waiting.get((endpoint.service, endpoint.replica, endpoint.pid))
             if found is not None:
                 self._state(endpoint).addCallback(self._asked, found, endpoint.pid)
 
     def _overdue(self) -> bool:
         late = self._clock.seconds() - self._began >= self._settings.ready_s
-        return late and not all(kept.was_ready for kept in self._kept)
+        return late and not all(kept.was_ready for kept in self.kept.values())
 
-    def _asked(self, state: str, kept: _Kept, pid: int) -> None:
+    def _asked(self, state: str, kept: Kept, pid: int) -> None:
         same = kept.process is not None and kept.process.pid == pid
-        if state != READY or not same or kept.ready:
+        is_up = state == READY or (state == STANDBY and kept.slot.mark is not None)
+        if not is_up or not same or kept.ready:
             return
-        kept.ready = True
-        if kept.was_ready:
-            self._tell(f"{kept.slot.replica} is ready again (process {pid})")
-        kept.was_ready = True
-        if not self._all_ready.called and all(kept.ready for kept in self._kept):
+        kept.seen_ready()
+        if not self._all_ready.called and all(kept.ready for kept in self.kept.values()):
             self._all_ready.callback(None)
-
-    def _give_up(self, kept: _Kept, why: str) -> None:
-        if not self._all_ready.called:
-            self._all_ready.errback(NotReady(kept.slot, why))
-
-
-def _not_started(error: OSError) -> str:
-    return f"cannot be started ({error})"
 
 
 def _cancelling(result: bool, patience: Any) -> bool:

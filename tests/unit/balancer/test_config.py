@@ -52,7 +52,7 @@ def test_sections_are_decoded() -> None:
     [
         # Unknown sections and keys, with a suggestion where there is a close one.
         ('[client]\nname=""\n\n[regsitry]\nurl=""', "line 4: unknown section [regsitry]; did you mean 'registry'?"),
-        ("[zzz]", "line 1: unknown section [zzz]; known are: client, log, registry, "),
+        ("[zzz]", "line 1: unknown section [zzz]; known are: client, fleet, log, registry, "),
         ("# c\nreg = 1", "line 2: unknown section [reg]; "),
         ("[client]\nnam = 1", "line 2: unknown key 'nam' in [client]; did you mean 'name'?"),
         ("[client]\nqqq = 1", "line 2: unknown key 'qqq' in [client]; known are: colour, dispatch, maybe, name, weights"),

@@ -26,7 +26,7 @@ class Told:
             Endpoint(service="u", replica=f"u{n}", address=f"10.0.0.{n}:80", pid=n)
             for n in range(1, count + 1)
         ]
-        self.fleet.update(self.endpoints)
+        self.fleet.update(self.endpoints, 0.0)
 
     def note(self, replica: Replica, change: str, why: str) -> None:
         self.changes.append(f"{replica.endpoint.replica} {change}")
@@ -179,7 +179,7 @@ def test_a_replica_that_drains_is_left_while_there_are_others() -> None:
     assert told.picks(1.0) == {told[1]}
     told.fleet.drained(told[1], 1.0, told.begin(told[1]))
     assert told.picks(1.0) == {told[0], told[1]}
-    told.fleet.update(told.endpoints[:1])
+    told.fleet.update(told.endpoints[:1], 0.0)
     assert told.picks(1.0) == {told[0]}
 
 
@@ -195,7 +195,7 @@ def test_a_draining_replica_is_not_probed() -> None:
     told = Told(2)
     told.fail(told[0], 10.0, 5)
     told[0].draining = True
-    told.fleet.update(told.endpoints)
+    told.fleet.update(told.endpoints, 0.0)
     assert told.picks(100.0) == {told[1]}
 
 
@@ -204,11 +204,11 @@ def test_the_same_process_keeps_its_record_and_a_new_one_at_its_address_begins_a
     old = told[0]
     told.fail(old, 10.0, 5)
     same = Endpoint(service="u", replica="u1", address="10.0.0.1:80", pid=1, version="2")
-    assert told.fleet.update([same, told.endpoints[1]]) == []
+    assert told.fleet.update([same, told.endpoints[1]], 0.0) == []
     assert told[0] is old
     assert old.endpoint is same
     new = Endpoint(service="u", replica="u1", address="10.0.0.1:80", pid=77)
-    assert told.fleet.update([new, told.endpoints[1]]) == [old]
+    assert told.fleet.update([new, told.endpoints[1]], 0.0) == [old]
     assert told[0] is not old
     assert told.picks(10.0) == {told[0], told[1]}
     # What the old one still says is nobody's business any more.
@@ -243,16 +243,16 @@ def test_good_answers_take_back_what_is_held_against_a_replica() -> None:
 
 def test_a_bad_entry_of_discovery_may_be_there_twice() -> None:
     told = Told(1)
-    told.fleet.update([told.endpoints[0], told.endpoints[0]])
+    told.fleet.update([told.endpoints[0], told.endpoints[0]], 0.0)
     assert len(told.fleet.available) == 1
 
 
 def test_refusals_of_replicas_that_are_gone_are_forgotten() -> None:
     told = Told(1)
     told.fleet.refused(told[0], 10.0, told.begin(told[0]))
-    told.fleet.update([])
+    told.fleet.update([], 0.0)
     assert told.fleet.pick(20.0) is None
-    told.fleet.update(told.endpoints)
+    told.fleet.update(told.endpoints, 0.0)
     assert told.fleet.pick(20.0) is told[0]
 
 

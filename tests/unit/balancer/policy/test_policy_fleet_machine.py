@@ -61,10 +61,11 @@ class FleetMachine(RuleBasedStateMachine):
             assert not replica.ejected_until
 
     def update(self) -> None:
-        gone = self.fleet.update(
+        endpoints = [
             Endpoint(service="u", replica=f"u{n}", address=f"10.0.0.{n}:80", pid=self.pids[n])
             for n in sorted(self.present)
-        )
+        ]
+        gone = self.fleet.update(endpoints, self.now)
         for replica in gone:
             self.probes.pop(replica, None)
 

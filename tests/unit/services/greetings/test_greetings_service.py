@@ -14,9 +14,11 @@ from balancer import Rejected
 from clients.greetings import Greetings, Recipient
 from clients.products import Products
 from clients.users import User, Users
+from services.greetings import deliveries
 from services.greetings import service as greetings_service
-from services.greetings.service import open_desk
+from services.greetings.service import Desk, deliver_due, open_desk
 from services.greetings.views import FLUSH_INTERVAL_S
+from services.kit import Run
 from services.products import service as products_service
 from services.products.service import open_catalogue
 from services.users import service as users_service
@@ -28,8 +30,9 @@ HOUR = timedelta(hours=1)
 class Shop:
     """All three services, a sender and a product."""
 
-    def __init__(self, bridge: Any) -> None:
+    def __init__(self, bridge: Any, desk: Desk) -> None:
         self.bridge = bridge
+        self.desk = desk
         self.users = bridge.client(Users)
         self.products = bridge.client(Products)
         self.greetings: Greetings = bridge.client(Greetings)
@@ -73,8 +76,9 @@ async def shop(bridge: Any, tmp_path: Path) -> AsyncIterator[Shop]:
     async with AsyncExitStack() as stack:
         bridge.serve(users_service, await stack.enter_async_context(open_directory(kit)))
         bridge.serve(products_service, await stack.enter_async_context(open_catalogue(kit)))
-        bridge.serve(greetings_service, await stack.enter_async_context(open_desk(kit)))
-        shop = Shop(bridge)
+        desk = await stack.enter_async_context(open_desk(kit))
+        bridge.serve(greetings_service, desk)
+        shop = Shop(bridge, desk)
         await shop.stock()
         yield shop
 
@@ -153,12 +157,54 @@ async def test_views_are_stored_each_second(shop: Shop) -> None:
     sent = await shop.send()
     await gatherResults([shop.greetings.open(token=sent.token) for _ in range(50)])
     assert (await shop.greetings.fetch(id=sent.greeting.id)).views == 0
-    shop.bridge.clock.advance(FLUSH_INTERVAL_S)
+    schedule = shop.bridge.schedule(greetings_service, shop.desk)
+    shop.bridge.advance(2 * FLUSH_INTERVAL_S)
+    await schedule.stop(1.0)
     # Writes take turns, so this one ends after the flush.
     await shop.send()
     assert (await shop.greetings.fetch(id=sent.greeting.id)).views == 50
     popular = await shop.greetings.popular(site="greetwell")
     assert [(found.id, found.views) for found in popular.greetings] == [(sent.greeting.id, 50)]
+
+
+async def test_what_is_sent_at_once_is_delivered_at_once(shop: Shop) -> None:
+    greeting = (await shop.send()).greeting
+    assert greeting.delivered_at == greeting.created_at
+
+
+async def test_what_is_due_is_delivered_once_and_says_when(shop: Shop) -> None:
+    due = shop.bridge.wall + HOUR
+    sent = await shop.send(deliver_at=due)
+    run = Run(shop.desk, due)
+    await deliver_due(run)
+    assert (await shop.greetings.fetch(id=sent.greeting.id)).delivered_at is None
+    shop.bridge.wall = due
+    # The card opens when it is due, whether or not the job has run.
+    assert (await shop.greetings.open(token=sent.token)).sent_at == due
+    found = await shop.greetings.fetch(id=sent.greeting.id)
+    assert (found.state, found.delivered_at) == ("sent", None)
+    shop.bridge.wall = delivered = due + timedelta(seconds=1)
+    await deliver_due(run)
+    assert (await shop.greetings.fetch(id=sent.greeting.id)).delivered_at == delivered
+    shop.bridge.wall += HOUR
+    await deliver_due(run)
+    assert (await shop.greetings.fetch(id=sent.greeting.id)).delivered_at == delivered
+
+
+async def test_deliveries_are_made_in_their_time(shop: Shop) -> None:
+    due = shop.bridge.wall + timedelta(seconds=30)
+    sent = await shop.send(deliver_at=due)
+    schedule = shop.bridge.schedule(greetings_service, shop.desk)
+    delivered = None
+    for _ in range(300):
+        # Runs end in real time, in a thread of the storage.
+        shop.bridge.advance(0.2)
+        delivered = (await shop.greetings.fetch(id=sent.greeting.id)).delivered_at
+        if delivered is not None:
+            break
+    await schedule.stop(1.0)
+    assert delivered is not None
+    assert due <= delivered <= due + timedelta(seconds=20)
 
 
 async def test_views_of_the_last_moment_are_stored_at_the_stop(
@@ -175,6 +221,8 @@ async def test_the_samples_are_served(bridge: Any, tmp_path: Path) -> None:
     async with open_desk(bridge.kit(tmp_path, sample_data=True)) as state:
         bridge.serve(greetings_service, state)
         greetings = bridge.client(Greetings)
+        # Those that were due long ago were delivered then.
+        assert not await state.storage.read(deliveries.any_due, bridge.wall)
         popular = (await greetings.popular(limit=3)).greetings
         assert len(popular) == 3
         assert (await greetings.fetch(id=popular[0].id)).views == popular[0].views

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
 
 from twisted.internet.task import Clock
 
 from balancer.testing import World
+from clients.testing import mesh_in
 from services.kit.metrics import Exposition, ReplicaCollector
 from services.kit.server import Server, ServerSettings, Site
 
@@ -21,8 +21,7 @@ def test_calls_and_what_was_done_for_them_are_told_apart() -> None:
     stats.attempts, stats.hedges, stats.throttled, stats.probes = 7, 2, 3, 4
     server = Server(Site(), ServerSettings(), clock=Clock(), wall=lambda: datetime.now(UTC))
     server.serving.probes = 5
-    mesh: Any = world.dispatcher  # whose counters a mesh hands on
-    text = Exposition(ReplicaCollector(server, mesh)).text().decode().splitlines()
+    text = Exposition(ReplicaCollector(server, mesh_in(world))).text().decode().splitlines()
     for line in (
         'mesh_calls_total{service="users"} 1.0',
         'mesh_attempts_total{service="users"} 7.0',
@@ -30,5 +29,6 @@ def test_calls_and_what_was_done_for_them_are_told_apart() -> None:
         'mesh_calls_throttled_total{service="users"} 3.0',
         'mesh_load_probes_total{service="users"} 4.0',
         "mesh_load_probes_answered_total 5.0",
+        "mesh_registry_age_seconds 0.0",
     ):
         assert line in text

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from twisted.python.usage import UsageError
 
-from services.kit.options import Options, announced, every_interface, parse_listen
+from services.kit.listening import every_interface, parse_listen
+from services.kit.options import Options, announced
 
 
 def parse(*arguments: str) -> Options:

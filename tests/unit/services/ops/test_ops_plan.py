@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ from clients.users import FetchUser, Users
 from services.kit.settings import ServiceSettings
 from services.ops.faults import Failed, Misused
 from services.ops.up.hints import lines_to_try, program_name
-from services.ops.up.launch import command_line, how_it_ended, twistd
+from services.ops.up.launch import command_line, how_it_ended
 from services.ops.up.lock import Lock
 from services.ops.up.logfile import LogFile
 from services.ops.up.plan import Slot, plan
@@ -54,18 +53,19 @@ def test_the_command_line_of_a_replica() -> None:
     line = command_line(Slot("users", "users-1"), Path("/m.toml"), epoll=True)
     assert line == [
         "-n", "--pidfile=", "--reactor=mesh", "mesh-users", "--config", "/m.toml",
-        "--name", "users-1", "--until-eof", "--listen", "tcp:0:interface=127.0.0.1",
+        "--name", "users-1", "--release", "1",
+        "--until-eof", "--listen", "tcp:0:interface=127.0.0.1",
     ]  # fmt: skip
     plain = command_line(Slot("users", "users-1"), None, epoll=False)
-    assert not {"--reactor=mesh", "--config"} & set(plain)
+    assert not {"--reactor=mesh", "--config", "--standby"} & set(plain)
+    built = command_line(Slot("users", "users-2.k-1", "2", mark=Path("/m")), None, epoll=False)
+    assert built[built.index("--release") + 1] == "2"
+    assert built[-2:] == ["--standby", "/m"]
 
 
-def test_twistd_is_run_by_this_python(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    assert twistd()[0] == sys.executable
-    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
-    assert twistd()[1:3] == ["-P", "-c"]
-    (tmp_path / "twistd").write_text("")
-    assert twistd()[1:] == [str(tmp_path / "twistd")]
+def test_a_version_and_its_code_are_what_the_settings_say() -> None:
+    services = {"users": ServiceSettings(replicas=1, version="2", code="releases/2")}
+    assert plan(services, [], None) == [Slot("users", "users-1", "2", "releases/2")]
 
 
 def test_how_a_process_ended_is_said() -> None:

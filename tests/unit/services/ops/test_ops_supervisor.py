@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -14,9 +15,9 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
 from balancer import Endpoint
+from services.kit.backoff import Backoff
 from services.kit.settings import UpSettings
-from services.ops.probe import READY
-from services.ops.up.backoff import Backoff
+from services.ops.probe import READY, STANDBY
 from services.ops.up.plan import Slot
 from services.ops.up.supervisor import NotReady, Supervisor
 
@@ -62,6 +63,7 @@ class World:
         self.told: list[str] = []
         self.failures: list[NotReady] = []
         self.fault: OSError | None = None
+        self.room = 0
         self.supervisor = Supervisor(
             SLOTS,
             clock=self.clock,
@@ -73,7 +75,7 @@ class World:
         )
 
     def _launch(self, slot: Slot, ended: Callable[[str], None]) -> IProcessTransport:
-        if self.fault is not None:
+        if self.fault is not None and len(self.started) >= self.room:
             raise self.fault
         process = Process(slot, 100 + len(self.started), ended)
         self.started.append(process)
@@ -177,14 +179,7 @@ def test_a_restart_that_the_machine_refuses_is_tried_again() -> None:
 
 def test_a_start_that_the_machine_refuses_is_told_and_stopped() -> None:
     world = World()
-    launch = world.supervisor._launch
-
-    def once(slot: Slot, ended: Callable[[str], None]) -> IProcessTransport:
-        process = launch(slot, ended)
-        world.fault = OSError(errno.ENOSPC, "disk full")
-        return process
-
-    world.supervisor._launch = once
+    world.fault, world.room = OSError(errno.ENOSPC, "disk full"), 1
     world.start()
     assert [str(failure) for failure in world.failures] == [
         f"users-2 cannot be started ([Errno {errno.ENOSPC}] disk full)"
@@ -273,6 +268,133 @@ def test_a_kill_waits_for_nothing() -> None:
     world.supervisor.stop().addCallback(results.append)
     world.supervisor.kill()
     assert results == [False]
+
+
+BUILT = Slot("users", "users-2.k-1", "2", mark=Path("/run/users-2.k-1.announced"))
+
+
+def with_built() -> World:
+    world = World(stop_s=35.0)
+    world.start()
+    world.all_ready()
+    world.supervisor.add(BUILT)
+    world.announce(world.started[2])
+    world.states[world.started[2].pid] = STANDBY
+    return world
+
+
+def state(world: World) -> str:
+    return world.supervisor.kept[BUILT.replica].state
+
+
+def test_one_that_is_added_stands_by_and_comes_back_when_it_dies() -> None:
+    world = with_built()
+    world.advance(0.2)
+    world.started[2].end("was killed by signal 9")
+    assert state(world) == "running"
+    world.advance(0.2)
+    assert world.started[3].slot == BUILT
+    world.announce(world.started[3])
+    world.advance(0.2)
+    assert world.told == [
+        "users-2.k-1 was killed by signal 9; it is started again in 0.1 s",
+        "users-2.k-1 is ready again (process 103)",
+    ]
+
+
+def test_one_that_is_added_and_dies_before_it_was_ready_stays_down() -> None:
+    world = with_built()
+    world.states[world.started[2].pid] = "starting"
+    world.advance(0.2)
+    world.started[2].end("ended with status 1")
+    world.advance(60)
+    assert len(world.started) == 3
+    assert state(world) == "failed"
+    why = "ended with status 1 and never became ready"
+    assert world.supervisor.kept[BUILT.replica].why == why
+    assert world.told == [f"users-2.k-1 {why}; it stays down until it is removed"]
+    assert world.failures == []
+
+
+def test_one_that_cannot_be_started_when_it_is_added_has_failed() -> None:
+    world = World()
+    world.start()
+    world.all_ready()
+    world.fault = OSError(errno.EAGAIN, "no more processes")
+    world.supervisor.add(BUILT)
+    assert state(world) == "failed"
+    world.fault = None
+    world.advance(60)
+    assert len(world.started) == 2
+
+
+def test_one_that_is_retired_is_not_started_again() -> None:
+    world = with_built()
+    world.advance(0.2)
+    world.supervisor.kept[BUILT.replica].retire()
+    assert state(world) == "running"
+    world.started[2].end("ended with status 0")
+    world.advance(60)
+    assert state(world) == "ended"
+    assert len(world.started) == 3
+    assert world.told == []
+
+
+def test_one_that_waits_to_be_started_again_is_retired_for_good() -> None:
+    world = with_built()
+    world.advance(0.2)
+    world.started[2].end("was killed by signal 9")
+    world.supervisor.kept[BUILT.replica].retire()
+    world.advance(60)
+    assert state(world) == "ended"
+    assert len(world.started) == 3
+
+
+def test_one_that_is_removed_leaves_and_is_forgotten() -> None:
+    world = with_built()
+    world.started[2].stubborn = True
+    removed = [world.supervisor.remove(BUILT.replica) for _ in range(2)]
+    assert world.started[2].signals == ["TERM"]
+    world.started[2].end("ended with status 0")
+    assert all(fired(each) for each in removed)
+    assert BUILT.replica not in world.supervisor.kept
+    assert fired(world.supervisor.remove(BUILT.replica))
+    world.advance(60)
+    assert world.told == ["users-2.k-1 is removed"]
+
+
+def test_one_that_does_not_leave_when_it_is_removed_is_killed() -> None:
+    world = with_built()
+    world.started[2].stubborn = True
+    removed = world.supervisor.remove(BUILT.replica)
+    world.advance(34.9)
+    assert not fired(removed)
+    world.advance(0.2)
+    assert fired(removed)
+    assert world.started[2].signals == ["TERM", "KILL"]
+    # The others' stop is clean all the same.
+    results: list[bool] = []
+    world.supervisor.stop().addCallback(results.append)
+    assert results == [True]
+    assert world.clock.getDelayedCalls() == []
+
+
+def test_a_stop_waits_for_those_that_were_added_and_those_being_removed() -> None:
+    world = with_built()
+    other = Slot("users", "users-2.k-2", "2", mark=Path("/run/other"))
+    world.supervisor.add(other)
+    for process in world.started[2:]:
+        process.stubborn = True
+    removed = world.supervisor.remove(other.replica)
+    results: list[bool] = []
+    world.supervisor.stop().addCallback(results.append)
+    assert world.supervisor.stopping
+    world.started[2].end("ended with status 0")
+    assert results == []
+    world.started[3].end("ended with status 0")
+    assert results == [True]
+    assert fired(removed)
+    assert world.clock.getDelayedCalls() == []
 
 
 def test_two_stops_are_one() -> None:

@@ -1,15 +1,15 @@
-"""How long to wait before a replica that died is started again. Pure.
+"""How long to wait before a process that died is started again. Pure.
 
-At once would turn a replica that cannot start into a busy loop; always long would make the one that
+At once would turn a process that cannot start into a busy loop; always long would make the one that
 died of bad luck missing for long. So the wait doubles with each death, and starts over when a
-replica has lived long enough to count as well.
+process has lived long enough to count as well.
 """
 
 from __future__ import annotations
 
 
 class Backoff:
-    """One replica's waits."""
+    """The waits for one process."""
 
     __slots__ = ("_first_s", "_most_s", "_next_s")
 
@@ -18,7 +18,7 @@ class Backoff:
 
         Args:
             first_s: the wait after the first death, in seconds.
-            most_s: the longest wait; also how long a replica must live to count as well.
+            most_s: the longest wait; also how long a process must live to count as well.
         """
         self._first_s = first_s
         self._most_s = most_s

@@ -1,0 +1,105 @@
+"""One replacement a service at a time: the registry's lock, taken, and taken again if lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+
+from balancer import Clock, RegistryError
+from balancer.discovery import Lock, Registry
+
+from .ended import Ended
+from .rest import Rest
+from .steps import Outcome
+
+# Between two tries (seconds).
+_AGAIN_S = 1.0
+
+
+class Claim:
+    """See the module."""
+
+    def __init__(
+        self,
+        service: str,
+        *,
+        registry: Registry,
+        holder: str,
+        lock_s: float,
+        clock: Clock,
+        rest: Rest,
+        waits: Callable[[str], None],
+    ) -> None:
+        """Take nothing yet.
+
+        Args:
+            service: whose replicas are replaced.
+            registry: has the lock.
+            holder: who this is, for whoever finds the lock taken.
+            lock_s: how long a dead holder's lock may stay, in seconds.
+            clock: monotonic.
+            rest: between two tries.
+            waits: told what is waited for.
+        """
+        self._name = f"replace.{service}"
+        self._service = service
+        self._registry = registry
+        self._holder = holder
+        self._lock_s = lock_s
+        self._clock = clock
+        self._rest = rest
+        self._waits = waits
+        self._lock: Lock | None = None
+
+    @property
+    def held(self) -> bool:
+        """Whether it is ours now."""
+        return self._lock is not None
+
+    async def take(self, *, patient: bool) -> Ended | None:
+        """Take the lock.
+
+        Args:
+            patient: whether to wait for a registry that is lost, and until a dead holder's lock
+                has gone back: a replacement is under way.
+
+        Returns:
+            None when it is taken; otherwise how the command ends.
+        """
+        end: float | None = None
+        while True:
+            try:
+                self._lock = await self._registry.lock(self._name, self._holder)
+            except RegistryError as error:
+                if not patient:
+                    return Ended(Outcome.REFUSED, str(error))
+                self._waits(f"the registry's locks cannot be had ({error})")
+            else:
+                if self._lock is not None:
+                    self._lock.lost.addCallback(self._lost, self._lock)
+                    return None
+                now = self._clock.seconds()
+                end = now + (self._lock_s if patient else 0.0) if end is None else end
+                if now >= end:
+                    return Ended(
+                        Outcome.BUSY,
+                        f"another replacement of {self._service} is running: it holds the lock "
+                        f"{self._name} of {self._registry.url}",
+                    )
+                self._waits(f"the lock {self._name} is somebody else's")
+            await self._rest.sleep(_AGAIN_S)
+
+    async def release(self, note: str = "") -> None:
+        """Give it back; harmless when it is not held.
+
+        Args:
+            note: what the next one should know.
+        """
+        lock, self._lock = self._lock, None
+        if lock is not None:
+            with suppress(RegistryError):  # then it goes back by itself
+                await lock.release(note[:4096])
+
+    def _lost(self, _: None, lock: Lock) -> None:
+        if self._lock is lock:
+            self._lock = None

@@ -1,0 +1,19 @@
+"""How a replacement ended."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from .steps import Outcome
+
+
+class Ended(NamedTuple):
+    """See the module.
+
+    Attributes:
+        outcome: how.
+        why: for people; "" when there is nothing to say.
+    """
+
+    outcome: Outcome
+    why: str = ""

@@ -1,0 +1,3 @@
+from services.plugin import service_plugin
+
+ticking = service_plugin("ticking")

@@ -1,0 +1,202 @@
+"""Replicas as transient units: real replicas under programs that stand in for systemd's."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_twisted
+import treq
+from twisted.internet.defer import DeferredList
+
+from balancer import Endpoint, MonotonicClock, read_config
+from clients import Mesh
+from services.ops.fleet.driver import Build, Built, Driver, DriverError
+from services.ops.fleet.drivers import make_driver
+from services.ops.fleet.drivers.program import Programs
+from tests.processes import ROOT, sleep
+
+pytestmark = pytest.mark.xdist_group("ops")
+
+FAKE = Path(__file__).with_name("fakesystemd.py")
+FIRST = Build(service="users", replica="users-2.k3f-1", version="2")
+SECOND = Build(service="users", replica="users-2.k3f-2", version="2")
+
+
+class Host:
+    """A machine with systemd, as far as the driver sees one."""
+
+    def __init__(self, folder: Path) -> None:
+        from twisted.internet import reactor
+
+        self.folder = folder
+        self.mesh = Mesh(folder / "mesh.toml")
+        self.driver: Driver = make_driver(
+            "systemd",
+            read_config(folder / "mesh.toml"),
+            reactor=reactor,
+            clock=MonotonicClock(reactor),
+        )
+
+    async def built(self) -> dict[str, Built]:
+        return {built.replica: built for built in await self.driver.built("users")}
+
+    async def endpoint(self, replica: str, *, pid: int = 0) -> Endpoint:
+        for _ in range(500):
+            for endpoint in await self.mesh.registry.endpoints():
+                if endpoint.replica == replica and endpoint.pid != pid:
+                    return endpoint
+            await sleep(0.05)
+        raise AssertionError(f"{replica} did not appear: {await self.driver.tail(replica)}")
+
+    async def until_gone(self, replica: str) -> None:
+        for _ in range(400):
+            if replica not in await self.built():
+                return
+            await sleep(0.05)
+        raise AssertionError(f"{replica} is still there: {await self.built()}")
+
+
+@pytest_twisted.async_yield_fixture  # type: ignore[untyped-decorator]
+async def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Host]:
+    programs = tmp_path / "bin"
+    fake = tmp_path / "systemd"
+    for path in (programs, fake, fake / "units", fake / "run", fake / "logs"):
+        path.mkdir()
+    for name in ("systemd-run", "systemctl", "journalctl"):
+        (programs / name).write_text(f"#!{sys.executable}\n{FAKE.read_text()}")
+        (programs / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    monkeypatch.setenv("FAKE_SYSTEMD", str(fake))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(fake / "run"))
+    (tmp_path / "mesh.toml").write_text(
+        '[fleet.systemd]\nmanager = "user"\n[server]\ndrain_notice_s = 0.2\n'
+    )
+    host = Host(tmp_path)
+    yield host
+    host.mesh.close()
+    for unit in (fake / "units").glob("txmesh*"):
+        subprocess.run(["systemctl", "stop", unit.name], timeout=20, check=True)
+
+
+async def post(endpoint: Endpoint, path: str) -> None:
+    await (await treq.post(f"http://{endpoint.admin}{path}")).content()
+
+
+async def test_replicas_are_built_announced_restarted_drained_and_removed(host: Host) -> None:
+    assert await host.built() == {}
+    await host.driver.build(FIRST)
+    await host.driver.build(SECOND)
+    await host.driver.build(SECOND)
+    standing = [await host.endpoint(build.replica) for build in (FIRST, SECOND)]
+    assert [(e.standby, e.version) for e in standing] == [(True, "2")] * 2
+    assert await host.built() == {
+        b.replica: Built(replica=b.replica, service="users", version="2") for b in (FIRST, SECOND)
+    }
+    assert await host.driver.built("products") == []
+    for endpoint in standing:
+        await post(endpoint, "/announce")
+
+    os.kill(standing[0].pid, signal.SIGKILL)
+    again = await host.endpoint(FIRST.replica, pid=standing[0].pid)
+    assert not again.standby
+
+    await host.driver.retire(FIRST.replica)
+    await host.driver.retire(FIRST.replica)
+    await post(again, "/drain")
+    await host.until_gone(FIRST.replica)
+    assert "has left" in "".join(await host.driver.tail(FIRST.replica))
+    await host.driver.remove(FIRST.replica)
+
+    await host.driver.remove(SECOND.replica)
+    await host.driver.remove(SECOND.replica)
+    assert await host.built() == {}
+    with pytest.raises(ProcessLookupError):
+        os.kill(standing[1].pid, 0)
+    assert list((host.folder / "systemd" / "run" / "txmesh").iterdir()) == []
+
+
+async def test_two_builders_of_one_replica_do_no_harm(host: Host) -> None:
+    both = [host.driver.build(FIRST) for _ in range(2)]
+    assert [succeeded for succeeded, _ in await DeferredList(both, consumeErrors=True)] == [
+        True
+    ] * 2
+    assert (await host.endpoint(FIRST.replica)).standby
+    assert list(await host.built()) == [FIRST.replica]
+
+
+async def test_a_broken_release_has_failed_and_says_why(host: Host) -> None:
+    for name in ("balancer", "clients", "services"):
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / name, host.folder / "broken" / name, ignore=ignored)
+    service = host.folder / "broken" / "services" / "users" / "service.py"
+    service.write_text('raise RuntimeError("a broken release")\n')
+    await host.driver.build(
+        Build(service="users", replica="users-3.k-1", version="3", code="broken")
+    )
+    for _ in range(600):
+        built = (await host.built())["users-3.k-1"]
+        if built.state != "running":
+            break
+        await sleep(0.05)
+    assert built.state == "failed"
+    assert built.why == "ended with status 1 (exit-code, says systemd)"
+    assert "a broken release" in "\n".join(await host.driver.tail("users-3.k-1"))
+    await host.driver.remove("users-3.k-1")
+    assert await host.built() == {}
+
+
+async def test_what_is_no_build_is_refused(host: Host) -> None:
+    for changed, why in (
+        ({"service": "--user"}, "is no service's name"),
+        ({"replica": "users 2"}, "is no name for a replica"),
+        ({"version": "2 3"}, "is no version"),
+        ({"code": "nowhere"}, f"there is no folder {host.folder / 'nowhere'}"),
+    ):
+        fields = {"service": "users", "replica": "users-2", "version": "2", **changed}
+        with pytest.raises(DriverError, match=why):
+            await host.driver.build(Build(**fields))
+    assert await host.built() == {}
+
+
+async def test_a_systemd_that_does_not_answer_is_told_and_not_waited_for(host: Host) -> None:
+    systemctl = host.folder / "bin" / "systemctl"
+    kept = systemctl.read_text()
+    systemctl.write_text(f"#!/bin/sh\necho $$ > {host.folder}/pid\nexec sleep 600\n")
+    (host.folder / "mesh.toml").write_text(
+        '[fleet.systemd]\nmanager = "user"\nanswer_s = 0.5\nstop_s = 0.5\n'
+    )
+    slow = Host(host.folder)
+    with pytest.raises(DriverError, match=r"systemctl has not answered within 0.5 s"):
+        await slow.built()
+    slow.mesh.close()
+    pid = int((host.folder / "pid").read_text())
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+    systemctl.write_text('#!/bin/sh\necho "Failed to connect to bus: No such file" >&2\nexit 1\n')
+    with pytest.raises(DriverError, match="does not tell its units: Failed to connect to bus"):
+        await host.built()
+    systemctl.write_text(kept)
+
+
+async def test_a_program_that_is_not_there_is_told() -> None:
+    from twisted.internet import reactor
+
+    run = Programs(reactor)
+    with pytest.raises(DriverError, match="there is no program 'txmesh-none' here"):
+        await run(["txmesh-none"], 1.0)
+    output = await run(["sh", "-c", "echo out; echo err >&2; kill -9 $$"], 10.0)
+    assert output == (-9, "out\n", "err\n")
+    began = time.monotonic()
+    with pytest.raises(DriverError, match="sh has not answered"):
+        # Its own child keeps its output open.
+        await run(["sh", "-c", "sleep 5 & wait"], 0.2)
+    assert time.monotonic() - began < 4
