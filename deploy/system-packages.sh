@@ -15,6 +15,7 @@ need chromium chromium
 need curl curl
 need redis-server redis-server
 need redis-sentinel redis-sentinel
+need systemd systemd-analyze
 
 # Tests start servers of their own on free ports: what a package brings must not start with it, nor
 # at the next boot. Debian asks this file before it starts a service; one of the machine's own stays.

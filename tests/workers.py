@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import treq
@@ -28,8 +29,11 @@ url = "sqlite:data"
 hang_s = {hang_s}
 retire_s = {retire_s}
 """
-# A service of the test's own: what it says is its code.
+# A service of the test's own: what it says is its code. It takes its time, so that at any instant
+# some calls are on their way.
 SERVICE = """
+from twisted.internet.task import deferLater
+
 from clients.contract import Call, Contract, Message
 from services.kit import Service
 
@@ -51,6 +55,9 @@ service = Service(Say)
 
 @service.answers(Say.say)
 async def say(_request: Ask) -> Told:
+    from twisted.internet import reactor
+
+    await deferLater(reactor, 0.02)
     return Told(text={text!r})
 """
 PLUGIN = """
@@ -85,10 +92,16 @@ class Place:
 
     Attributes:
         folder: where all lies.
+        path: where its modules come from.
+        adopt: takes a child that a test has started itself, to be cleaned up.
     """
 
-    def __init__(self, folder: Path, start: Callable[..., Child]) -> None:
+    def __init__(
+        self, folder: Path, path: str, start: Callable[..., Child], adopt: Callable[[Child], Child]
+    ) -> None:
         self.folder = folder
+        self.path = path
+        self.adopt = adopt
         self._start = start
 
     def write(self, text: str) -> None:
@@ -116,15 +129,21 @@ def place(folder: Path) -> Iterator[Place]:
     plugins.mkdir(parents=True)
     (plugins / "mesh_say.py").write_text(PLUGIN)
     started: list[Child] = []
-    path = Path(f"{folder}{os.pathsep}{ROOT}")
-    with children(folder, path=path) as start_child:
+    path = f"{folder}{os.pathsep}{ROOT}"
+    with children(folder, path=Path(path)) as start_child:
 
-        def start(*line: str, **more: Any) -> Child:
-            child = start_child(*line, **{**more, "environ": {"PYTHONDONTWRITEBYTECODE": "1"}})
+        def adopt(child: Child) -> Child:
             started.append(child)
             return child
 
-        made = Place(folder, start)
+        def start(
+            *line: str, environ: Mapping[str, str] = MappingProxyType({}), **more: Any
+        ) -> Child:
+            # Code that changes twice a second would be taken for its own bytecode.
+            own = {"PYTHONDONTWRITEBYTECODE": "1"}
+            return adopt(start_child(*line, environ={**own, **environ}, **more))
+
+        made = Place(folder, path, start, adopt)
         made.configure()
         made.write(SERVICE.format(text="old"))
         try:
@@ -134,6 +153,9 @@ def place(folder: Path) -> Iterator[Place]:
                 for pid in workers_of(child):
                     # A frozen one would never see that its master is gone.
                     os.kill(pid, signal.SIGKILL)
+                if child.process.poll() is None:
+                    child.process.kill()
+                child.process.wait()
 
 
 def workers_of(child: Child) -> list[int]:

@@ -11,6 +11,7 @@ import json
 import select
 import socket
 import time
+from contextlib import suppress
 
 from ..items import IDS, PLAIN
 from ..window import Order, Sample, Window, WrongAnswer
@@ -23,9 +24,8 @@ class _Line:
     """One connection and the answer that its requests must have."""
 
     def __init__(self, address: str, worker: int) -> None:
-        host, _, port = address.rpartition(":")
-        self.socket = socket.create_connection((host, int(port)), timeout=_SILENT_S)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._address = address
+        self.socket = self._connect()
         self.request = (
             f"GET /v1/items/{IDS[worker]} HTTP/1.1\r\n"
             "Host: items\r\nAccept: application/json\r\nMesh-Deadline: 1000\r\n\r\n"
@@ -33,6 +33,26 @@ class _Line:
         self.received = b""
         self.body = self._first_answer(worker)
         self.socket.setblocking(False)
+
+    def _connect(self) -> socket.socket:
+        host, _, port = self._address.rpartition(":")
+        made = socket.create_connection((host, int(port)), timeout=_SILENT_S)
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return made
+
+    def again(self) -> None:
+        """Connect anew, and ask once more what was not answered."""
+        self.socket.close()
+        self.socket = self._connect()
+        self.socket.setblocking(False)
+        self.socket.send(self.request)
+
+    def receive(self) -> bytes:
+        """What has come; nothing when the server has ended the connection."""
+        try:
+            return self.socket.recv(65536)
+        except ConnectionError:
+            return b""
 
     def _first_answer(self, worker: int) -> bytes:
         """The bytes of a good answer's body, checked once as JSON; later ones must be the same."""
@@ -77,7 +97,14 @@ def _load(lines: list[_Line], window: Window, seconds: float) -> None:
         more = time.monotonic() < until
         for descriptor, _ in events:
             line = by_descriptor[descriptor]
-            data = line.socket.recv(65536)
+            data = line.receive()
+            if not data and not line.received:
+                # A worker that has more connections than the others gives some away.
+                del by_descriptor[descriptor]
+                line.again()
+                by_descriptor[line.socket.fileno()] = line
+                poller.register(line.socket.fileno(), select.EPOLLIN)
+                continue
             if line.received or not data.endswith(line.body):
                 # In pieces, as servers do that write head and body apart.
                 if not data:
@@ -90,7 +117,8 @@ def _load(lines: list[_Line], window: Window, seconds: float) -> None:
                 raise WrongAnswer(f"{data!r} is not the answer to {line.request!r}")
             calls += 1
             if more:
-                line.socket.send(line.request)
+                with suppress(ConnectionError):  # that is seen at its end, just above
+                    line.socket.send(line.request)
             else:
                 waiting -= 1
     window.calls = calls

@@ -36,7 +36,7 @@ from .options import Options, announced
 from .process import fail_at_exit, on_signal, outlive_signals
 from .server import Server, ServerSettings
 from .service import Service
-from .systemd import Systemd
+from .systemd import Systemd, take_environment
 from .workers.master import Workers
 from .workers.worker import Worker, telling_why
 
@@ -368,7 +368,7 @@ def make_replica(options: Options) -> Replica | Worker:
             return Worker(_service_in(options.package), options, log, reactor)
     service = _service_in(options.package)
     try:
-        systemd = Systemd(os.environ, MonotonicClock(reactor))
+        systemd = Systemd(take_environment(os.environ), MonotonicClock(reactor))
         return Replica(service, options, log, reactor, systemd)
     except ConfigError as error:
         raise usage.UsageError(str(error)) from None

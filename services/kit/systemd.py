@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from contextlib import suppress
+from pathlib import Path
 
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
@@ -23,31 +24,58 @@ from balancer import Clock, ConfigError
 from .listening import Passed
 
 _FIRST_PASSED = 3
+_VARIABLES = (
+    "NOTIFY_SOCKET",
+    "WATCHDOG_USEC",
+    "WATCHDOG_PID",
+    "LISTEN_FDS",
+    "LISTEN_PID",
+    "LISTEN_FDNAMES",
+)
 # How long a datagram may wait for room (seconds): systemd reads them at once.
 _BUSY_S = 0.1
 
 _log = Logger()
 
 
+def take_environment(environ: MutableMapping[str, str]) -> dict[str, str]:
+    """Take systemd's variables, and leave none of them to other processes.
+
+    Args:
+        environ: the process's environment as it is now.
+
+    Returns:
+        The environment with which the process was started: Twisted has taken some of them already,
+        at its import.
+    """
+    for name in _VARIABLES:
+        environ.pop(name, None)
+    try:
+        raw = Path("/proc/self/environ").read_bytes()
+    except OSError:
+        return {}
+    pairs = (line.partition("=") for line in os.fsdecode(raw).split("\0"))
+    return {name: value for name, _, value in pairs if name in _VARIABLES}
+
+
 class Systemd:
     """The manager that started this process, if one did."""
 
-    def __init__(self, environ: MutableMapping[str, str], clock: Clock) -> None:
-        """Take systemd's variables out of an environment.
+    def __init__(self, given: Mapping[str, str], clock: Clock) -> None:
+        """Read what systemd says.
 
         Args:
-            environ: the process's.
+            given: the environment with which the process was started.
             clock: the system's monotonic one.
         """
         self._clock = clock
-        self._notify = environ.pop("NOTIFY_SOCKET", "")
+        self._notify = given.get("NOTIFY_SOCKET", "")
         own = str(os.getpid())
-        watched_s = _number(environ.pop("WATCHDOG_USEC", "")) / 1_000_000
+        watched_s = _number(given.get("WATCHDOG_USEC", "")) / 1_000_000
         # Either may be meant for another process that passed its environment on.
-        self._watchdog_s = watched_s if environ.pop("WATCHDOG_PID", own) == own else 0.0
-        passed = _number(environ.pop("LISTEN_FDS", ""))
-        self._passed = passed if environ.pop("LISTEN_PID", "") == own else 0
-        environ.pop("LISTEN_FDNAMES", None)
+        self._watchdog_s = watched_s if given.get("WATCHDOG_PID", own) == own else 0.0
+        passed = _number(given.get("LISTEN_FDS", ""))
+        self._passed = passed if given.get("LISTEN_PID", "") == own else 0
         for number in range(self._passed):
             os.set_inheritable(_FIRST_PASSED + number, False)
         self._beat: IDelayedCall | None = None

@@ -190,7 +190,8 @@ async def test_what_does_not_start_costs_nothing(
         mesh.close()
 
 
-async def test_sigterm_under_load_loses_no_call(here: Place) -> None:
+@pytest.mark.parametrize("whom", ["the master", "the whole group"])
+async def test_sigterm_under_load_loses_no_call(here: Place, whom: str) -> None:
     stays = here.start("stays", *TWO)
     leaves = here.start("leaves", *TWO)
     await stays.ready()
@@ -200,6 +201,9 @@ async def test_sigterm_under_load_loses_no_call(here: Place) -> None:
     try:
         await load.more(100)
         workers = workers_of(leaves)
+        if whom == "the whole group":
+            for pid in workers:
+                os.kill(pid, signal.SIGTERM)
         leaves.signal(signal.SIGTERM)
         assert await leaves.ended() == 0
         await load.more(50)
@@ -207,6 +211,24 @@ async def test_sigterm_under_load_loses_no_call(here: Place) -> None:
         print(f"{load.calls} calls over the end of a replica, {len(load.failures)} failed")
         assert load.failures == []
         assert not any(alive(pid) for pid in workers)
+    finally:
+        mesh.close()
+
+
+async def test_a_worker_that_is_told_to_leave_is_replaced_without_a_loss(here: Place) -> None:
+    child = here.start("say-1", *TWO)
+    await child.ready()
+    one, other = workers_of(child)
+    mesh = here.mesh()
+    load = Load(mesh, once=True)
+    try:
+        await load.more(100)
+        os.kill(one, signal.SIGTERM)
+        await until(lambda: len(set(workers_of(child)) - {one, other}) == 1, "another one")
+        await load.more(100)
+        await load.stop()
+        assert load.failures == []
+        assert other in workers_of(child)
     finally:
         mesh.close()
 

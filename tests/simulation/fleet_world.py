@@ -18,9 +18,10 @@ from twisted.internet.task import Clock
 from balancer import ConnectFailed, Endpoint, RegistryError
 from services.ops.fleet.bake import Figures
 from services.ops.fleet.driver import Build, Built, DriverError
+from services.ops.fleet.ended import Ended
 from services.ops.fleet.execute import Done
 from services.ops.fleet.journal import Journal
-from services.ops.fleet.replacement import Ended, Replacement
+from services.ops.fleet.replacement import Replacement
 from services.ops.fleet.steps import Plan
 from services.ops.fleet.view import View, Wanted
 

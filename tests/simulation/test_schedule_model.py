@@ -97,6 +97,8 @@ class Replica:
         self.held: list[Callable[[], None]] = []
         self.lock: Held | None = None
         self.running: float | None = None
+        # How often it has come back and renewed its lock: what was to expire before does not.
+        self.renewals = 0
         self._skew_s = skew_s
         self.schedule = Schedule(
             "shop",
@@ -190,9 +192,10 @@ class World:
         self.longest = 0.0
         self.untold = False
         self.stepped = False
-        # Steps of the clock since the beginning of the last run that left its note.
-        self.steps_since = 0
-        self._steps_before = 0
+        # When the clock was set, and when the last run began that left its note.
+        self._steps: list[float] = []
+        self._noted = 0.0
+        self._begun = 0.0
         self.finished: Counter[float] = Counter()
         self.runner: Replica | None = None
         self.replicas: list[Replica] = []
@@ -222,7 +225,7 @@ class World:
         assert excused or not self.finished[slot], f"slot {slot} is run again"
         self.check_gap()
         self.open_s = 0.0
-        self._steps_before = self.steps_since
+        self._begun = self.clock.seconds()
         self.runner = replica
         replica.running = slot
         self.counts["runs"] += 1
@@ -236,19 +239,26 @@ class World:
         if how == "finished":
             self.finished[slot] += 1
             if replica.reaches:
-                self.steps_since -= self._steps_before
+                self._noted = self._begun
 
     def check_gap(self) -> None:
-        if not self.steps_since:
+        if not self.steps_since():
             self.longest = max(self.longest, self.open_s / self.period_s)
         bound = self.period_s + min(self.period_s * JITTER_SHARE, JITTER_MOST_S)
         bound += max(min(self.period_s / 2, LOOK_MOST_S), LOOK_LEAST_S) + 0.01 * self.period_s
         # A clock that is set back by less than two periods is taken for one that is a little
         # behind; it is waited for.
-        bound += self.steps_since * (2 * self.period_s + min(RECHECK_S, self.period_s))
+        bound += self.steps_since() * (2 * self.period_s + min(RECHECK_S, self.period_s))
         # Of several machines' clocks, the one that is ahead may be the one that dies.
         bound += 2 * SKEW * self.period_s if self.skewed else 0.0
         assert self.open_s <= bound, f"missed for {self.open_s / self.period_s:.2f} periods"
+
+    def steps_since(self) -> int:
+        """How often the clock was set since what is known was last known anew.
+
+        Who sleeps meanwhile still has in mind what was known before, for some periods.
+        """
+        return sum(at > self._noted - 3 * self.period_s for at in self._steps)
 
     @property
     def skewed(self) -> bool:
@@ -295,16 +305,17 @@ class World:
                 self.registry.unlock(LOCK)
             return
         rest_s = self.rng.uniform(2 / 3, 1.0) * self.ttl_s
+        silence = replica.renewals
         if tell:
-            self.clock.callLater(rest_s * 0.9, self._lost, replica, lock)
-        self.clock.callLater(rest_s, self._expire, replica, lock)
+            self.clock.callLater(rest_s * 0.9, self._lost, replica, lock, silence)
+        self.clock.callLater(rest_s, self._expire, replica, lock, silence)
 
-    def _lost(self, replica: Replica, lock: Held) -> None:
-        if replica.lock is lock and not replica.reaches:
+    def _lost(self, replica: Replica, lock: Held, silence: int) -> None:
+        if replica.lock is lock and replica.renewals == silence:
             replica.hear(lambda: lock.lost.callback(None))
 
-    def _expire(self, replica: Replica, lock: Held) -> None:
-        if replica.lock is lock and not (replica.alive and replica.reaches and not replica.frozen):
+    def _expire(self, replica: Replica, lock: Held, silence: int) -> None:
+        if replica.lock is lock and replica.renewals == silence:
             replica.lock = None
             self.registry.unlock(LOCK)
             if replica.frozen and not lock.lost.called:
@@ -321,6 +332,7 @@ class World:
         def thaw() -> None:
             if replica.alive:
                 replica.frozen = False
+                replica.renewals += 1
                 held, replica.held = replica.held, []
                 for call in held:
                     call()
@@ -338,6 +350,7 @@ class World:
         def back() -> None:
             for replica in cut:
                 replica.reaches = True
+                replica.renewals += replica.alive
                 if replica.lock is not None and self.runner is not replica:
                     # Its release had failed, and nobody renews it.
                     replica.lock = None
@@ -374,7 +387,7 @@ class World:
         if self.steps:
             self.counts["clock steps"] += 1
             self.stepped = True
-            self.steps_since += 1
+            self._steps.append(self.clock.seconds())
             self.shift_s += self.rng.uniform(-3.0, 3.0) * self.period_s
 
     def harm(self) -> None:

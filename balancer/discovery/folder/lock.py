@@ -102,6 +102,6 @@ def _read(descriptor: int) -> _Content:
 
 
 def _write(descriptor: int, content: _Content) -> None:
-    text = msgspec.json.encode(content)
-    os.pwrite(descriptor, text, 0)
-    os.ftruncate(descriptor, len(text))
+    # At once and over all that was there: a process killed in between would spoil the note.
+    length = os.fstat(descriptor).st_size
+    os.pwrite(descriptor, msgspec.json.encode(content).ljust(length), 0)

@@ -101,7 +101,7 @@ class Worker(twisted_service.Service):
     def _run(self) -> None:
         from twisted.internet import stdio  # noqa: PLC0415 - it imports the reactor
 
-        on_signal(self._reactor, signal.SIGTERM, lambda: self.leave(self._drain))
+        on_signal(self._reactor, signal.SIGTERM, self._terminated)
         # A terminal sends these to the whole group; the master knows what to do.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -109,6 +109,14 @@ class Worker(twisted_service.Service):
         open_pipes: Any = stdio.StandardIO
         open_pipes(self._master, FROM_MASTER, TO_MASTER, reactor=self._reactor)
         self._starting = ensureDeferred(self._start()).addErrback(self._cannot_start)
+
+    def _terminated(self) -> None:
+        """Leave, and let others take over; unless the whole group was meant.
+
+        Then the master says so in a moment, and until callers have noticed there must be somebody.
+        """
+        notice_s = self._options.file.section("server", ServerSettings).drain_notice_s
+        self._reactor.callLater(notice_s, lambda: None if self._leaves else self.leave(self._drain))
 
     async def _start(self) -> None:
         await self._application.start(socket.socket(fileno=LISTENING))

@@ -7,6 +7,10 @@ for n requests, d being the relative entropy of the two ratios. It is a bound, s
 wolf more often than it says, and needs no table: below one in a thousand, with three errors at
 least, the new version is worse. One that fails every call is found out at its third.
 
+*Shunning.* Callers may be quicker: they eject what fails, and then nothing more is seen of it. So a
+version that got two errors at least, as many as half of its requests, and not a tenth of its share
+beside the old one, is worse as well.
+
 *Latency.* The same high quantile of both, in the same seconds on the same machines: more than three
 times as long, and more than 50 ms longer, is worse. The first calls of a cold process are slow,
 so that takes 100 requests on each side (the 90th percentile), and 1,000 for the 99th.
@@ -24,6 +28,7 @@ _CHANCE = 0.001
 _TIMES = 3.0
 _LONGER_S = 0.05
 _FEW, _MANY = 100, 1000
+_SHUNNED = 0.1
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,18 +85,24 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
         seconds: how long.
         new: what the new ones answered.
         old: what the old ones answered.
+        fair: how many requests the new ones were to get for one of the old ones', by their weights.
     """
 
     seconds: float
     new: Figures
     old: Figures
+    fair: float = 1.0
 
 
 def fault(comparison: Comparison) -> str:
     """What is worse about the new ones; "" when nothing is known to be."""
     new, old = comparison.new, comparison.old
     usual = (old.errors + 1) / (old.requests + 2) + _MARGIN
-    if new.errors >= _LEAST_ERRORS and _chance(new.errors, new.requests, usual) < _CHANCE:
+    improbable = _chance(new.errors, new.requests, usual) < _CHANCE
+    shunned = new.requests < _SHUNNED * comparison.fair * old.requests
+    if (new.errors >= _LEAST_ERRORS and improbable) or (
+        new.errors >= 2 and new.errors >= new.requests / 2 and shunned
+    ):
         return (
             f"{new.errors:.0f} of {new.requests:.0f} requests failed in the new version, "
             f"{old.errors:.0f} of {old.requests:.0f} in the old one"
@@ -111,7 +122,7 @@ def fault(comparison: Comparison) -> str:
 
 def _chance(errors: float, requests: float, usual: float) -> float:
     """At most how likely so many errors are, when the ratio is the usual one."""
-    ratio = errors / requests
+    ratio = errors / requests if requests else 0.0
     if ratio <= usual:
         return 1.0
     entropy = ratio * log(ratio / usual)

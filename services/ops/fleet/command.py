@@ -26,10 +26,11 @@ from .direct import DirectReplicas, smoke_calls
 from .display import display
 from .driver import Driver, DriverError
 from .drivers import DRIVERS, make_driver
+from .ended import Ended
 from .events import EndedEvent
 from .journal import JournalFile
 from .progress import Telling
-from .replacement import Ended, Replacement
+from .replacement import Replacement
 from .steps import Outcome
 from .view import Wanted
 
@@ -284,6 +285,8 @@ class _Command:
             self._stop_showing()
         if ended.outcome is Outcome.ROLLED_BACK:
             await self._tell_log(ended.why)
+        if ended.outcome is Outcome.REPLACED and self._telling.saw_no_call:
+            say("no call came while the new version was watched: nothing is known of how it does")
         status = STATUSES[ended.outcome]
         if self._as_json:
             write_json(

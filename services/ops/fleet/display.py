@@ -18,12 +18,12 @@ from ..status import age
 from .events import BakeEvent, Event, PhaseEvent, ReplicaEvent, Side, StepEvent, WaitEvent
 
 _PHASES = {
-    "build": "building {} of version {}",
-    "canary": "some of {} of version {} take a share of the calls",
-    "bake": "all {} of version {} take calls, and are watched",
-    "held": "{} of version {} stay beside the old ones",
-    "drain": "{} of version {} are good: the old replicas leave",
-    "undo": "{} of version {} leave again",
+    "build": "{replicas} of version {version} to be built",
+    "canary": "version {version} takes a share of the calls, and is watched",
+    "bake": "version {version} takes calls with {replicas}, and is watched",
+    "held": "version {version} stays beside the old one",
+    "drain": "version {version} is good: the old replicas leave",
+    "undo": "version {version} leaves again",
 }
 _STYLES = {
     "ready": "green",
@@ -41,7 +41,7 @@ def line_of(event: Event) -> str:
         case PhaseEvent():
             count = len(event.members)
             replicas = "1 replica" if count == 1 else f"{count} replicas"
-            text = _PHASES[event.phase].format(replicas, event.version)
+            text = _PHASES[event.phase].format(replicas=replicas, version=event.version)
             return f"{text}: {event.why}" if event.why else text
         case ReplicaEvent():
             where = f" at {event.address}" if event.address else ""

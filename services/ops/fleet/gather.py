@@ -176,15 +176,17 @@ class Gatherer:
     async def _compared(self, journal: Journal | None) -> Comparison | None:
         if journal is None or journal.phase not in ("canary", "bake"):
             return None
-        new = {e.replica: e.endpoint for e in self._last if e.announced and e.endpoint}
+        old = {e.replica: e.endpoint for e in self._last if e.announced and e.endpoint}
+        new = {name: old.pop(name) for name in journal.members if name in old}
         subject = (journal.generation, journal.phase, journal.share)
-        members = {name: new.pop(name) for name in journal.members if name in new}
-        if not members:
+        if not new:
             return None
         now = self._clock.seconds()
-        if self._samples.due((subject, *members), now, SAMPLE_S):
-            figures = await gatherResults([self._figures(members), self._figures(new)])
-            self._samples.add(now, *figures)
+        if self._samples.due((subject, *new), now, SAMPLE_S):
+            answered = await gatherResults([self._figures(new), self._figures(old)])
+            weights = [sum(each.weight for each in side.values()) for side in (new, old)]
+            fair = weights[0] / weights[1] if weights[1] else 1.0
+            self._samples.add(now, answered[0], answered[1], fair)
         return self._samples.comparison()
 
     def _figures(self, endpoints: Mapping[str, Endpoint]) -> Deferred[dict[str, Figures]]:

@@ -27,6 +27,7 @@ class Telling:
 
     Attributes:
         members: the new replicas' names, as far as there are any.
+        saw_no_call: whether the new replicas were watched and got no call.
     """
 
     def __init__(self, clock: Clock, bake_s: float, emit: Callable[[Event], None]) -> None:
@@ -47,6 +48,7 @@ class Telling:
         self._waiting = ""
         self._failed: set[tuple[str, str, str]] = set()
         self.members: tuple[str, ...] = ()
+        self.saw_no_call = False
 
     def now(self) -> float:
         """Seconds since the command began."""
@@ -60,13 +62,14 @@ class Telling:
             self._tell_states(view)
         comparison = view.comparison
         if comparison is not None and comparison != self._baked:
+            self.saw_no_call = not comparison.new.requests
             self._emit(
                 BakeEvent(
                     at_s=self.now(),
                     seconds=round(comparison.seconds, 3),
                     of_s=self._bake_s,
-                    new=_side(comparison.new),
-                    old=_side(comparison.old),
+                    new=side(comparison.new),
+                    old=side(comparison.old),
                 )
             )
         self._baked = comparison
@@ -143,7 +146,8 @@ def state_of(seen: Seen) -> str:
     return "building" if seen.endpoint is None else "unlisted"
 
 
-def _side(figures: Figures) -> Side:
+def side(figures: Figures) -> Side:
+    """Figures as they are told."""
     mean_s = figures.seconds / figures.requests if figures.requests else 0.0
     return Side(
         requests=int(figures.requests),

@@ -8,21 +8,21 @@ that take their time; and how each of these ends when it lasts too long.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
-from typing import Any, NamedTuple, Protocol
+from typing import Protocol
 
 from msgspec.structs import replace
-from twisted.internet.defer import Deferred
-from twisted.internet.task import deferLater
 
-from balancer import Clock, RegistryError
-from balancer.discovery import Lock, Registry
+from balancer import Clock
+from balancer.discovery import Registry
 
+from .claim import Claim
 from .driver import Driver, DriverError
+from .ended import Ended
 from .execute import Done, Executor
 from .gather import Gatherer, Replicas
 from .journal import Journal, JournalKeeper
 from .plan import plan
+from .rest import Rest
 from .steps import Forget, Note, Outcome, Plan
 from .view import View, Wanted
 
@@ -33,18 +33,6 @@ _LOOK_S, _LOOK_EACH_S, _LOOK_MOST_S = 0.25, 0.01, 2.0
 _AGAIN_S = 1.0
 # What nothing but time can mend is waited for so long (seconds), without any step in between.
 PATIENCE_S = 60.0
-
-
-class Ended(NamedTuple):
-    """How it ended.
-
-    Attributes:
-        outcome: how.
-        why: for people; "" when there is nothing to say.
-    """
-
-    outcome: Outcome
-    why: str = ""
 
 
 class Progress(Protocol):
@@ -90,13 +78,19 @@ class Replacement:
             lock_s: how long a dead holder's lock may stay, in seconds.
         """
         self._wanted = wanted
-        self._registry = registry
         self._keeper = journal
         self._progress = progress
         self._clock = clock
-        self._holder = holder
-        self._lock_s = lock_s
-        self._lock: Lock | None = None
+        self._rest = Rest(clock)
+        self._claim = Claim(
+            wanted.service,
+            registry=registry,
+            holder=holder,
+            lock_s=lock_s,
+            clock=clock,
+            rest=self._rest,
+            waits=progress.waits,
+        )
         self._journal: Journal | None = None
         self._gatherer = Gatherer(
             wanted.service, registry=registry, driver=driver, replicas=replicas, clock=clock
@@ -108,14 +102,12 @@ class Replacement:
             gatherer=self._gatherer,
             clock=clock,
         )
-        self._pause: Deferred[None] | None = None
         self._still_since = clock.seconds()
 
     def stop(self) -> None:
         """Have it undone if the new ones have not yet proved well, and finished otherwise."""
         self._wanted = replace(self._wanted, stop=True)
-        if self._pause is not None:
-            self._pause.cancel()
+        self._rest.wake()
 
     async def run(self) -> Ended:
         """Do it.
@@ -126,7 +118,7 @@ class Replacement:
         Raises:
             Failed: the journal cannot be read.
         """
-        ended = await self._take_lock(patient=self._keeper.read() is not None)
+        ended = await self._claim.take(patient=self._keeper.read() is not None)
         if ended is not None:
             return ended
         # Only with the lock it is sure that nobody else writes it.
@@ -134,17 +126,14 @@ class Replacement:
         self._still_since = self._clock.seconds()
         while ended is None:
             ended = await self._keep_lock() or await self._round()
-        if self._lock is not None:
-            note = ended.why if ended.outcome is Outcome.UNFINISHED else ""
-            with suppress(RegistryError):  # then it goes back by itself
-                await self._lock.release(note[:4096])
+        await self._claim.release(ended.why if ended.outcome is Outcome.UNFINISHED else "")
         return ended
 
     async def _keep_lock(self) -> Ended | None:
         """See to it that the lock is held; others may have had it meanwhile."""
-        if self._lock is not None:
+        if self._claim.held:
             return None
-        ended = await self._take_lock(patient=True)
+        ended = await self._claim.take(patient=True)
         if ended is None and self._keeper.read() != self._journal:
             why = "the lock was lost, and somebody else has gone on meanwhile"
             return Ended(Outcome.UNFINISHED, why)
@@ -155,11 +144,13 @@ class Replacement:
         try:
             view = await self._gatherer.look(self._journal)
         except DriverError as error:
+            if self._journal is None:
+                return Ended(Outcome.REFUSED, str(error))
             decided = Plan(waiting=str(error), stuck=True)
         else:
             decided = plan(view, self._wanted, self._journal, self._clock.seconds())
             self._progress.looked(view, self._journal, decided)
-        if self._lock is None:
+        if not self._claim.held:
             return None  # it was lost while we looked
         before = self._journal
         try:
@@ -172,7 +163,7 @@ class Replacement:
             outcome = Outcome.REFUSED if before is None else Outcome.UNFINISHED
             return Ended(outcome, decided.waiting)
         if self._journal is before:
-            await self._rest(done)
+            await self._pause(done)
         return None
 
     async def _do(self, decided: Plan) -> Sequence[Done]:
@@ -199,57 +190,11 @@ class Replacement:
             self._still_since = now
         return now - self._still_since >= PATIENCE_S
 
-    async def _rest(self, done: Sequence[Done]) -> None:
-        count = len(self._gatherer.known)
-        wait_s = min(_LOOK_MOST_S, max(_LOOK_S, _LOOK_EACH_S * count))
+    async def _pause(self, done: Sequence[Done]) -> None:
+        wait_s = min(_LOOK_MOST_S, max(_LOOK_S, _LOOK_EACH_S * len(self._gatherer.known)))
         if any(each.why for each in done):
             wait_s = max(wait_s, _AGAIN_S)
-        await self._sleep(wait_s)
-
-    async def _sleep(self, wait_s: float) -> None:
-        clock: Any = self._clock
-        self._pause = deferLater(clock, wait_s)
-        # It is cancelled to have it end at once.
-        await self._pause.addErrback(lambda _: None)
-        self._pause = None
-
-    async def _take_lock(self, *, patient: bool) -> Ended | None:
-        """Take the service's lock.
-
-        Args:
-            patient: whether to wait for a registry that is lost, and until a dead holder's lock
-                has gone back: a replacement is under way.
-
-        Returns:
-            None when it is taken.
-        """
-        name = f"replace.{self._wanted.service}"
-        end: float | None = None
-        while True:
-            try:
-                self._lock = await self._registry.lock(name, self._holder)
-            except RegistryError as error:
-                if not patient:
-                    return Ended(Outcome.REFUSED, str(error))
-                self._progress.waits(f"the registry's locks cannot be had ({error})")
-            else:
-                if self._lock is not None:
-                    self._lock.lost.addCallback(self._lost, self._lock)
-                    return None
-                now = self._clock.seconds()
-                end = now + (self._lock_s if patient else 0.0) if end is None else end
-                if now >= end:
-                    return Ended(
-                        Outcome.BUSY,
-                        f"another replacement of {self._wanted.service} is running: it holds the "
-                        f"lock {name} of {self._registry.url}",
-                    )
-                self._progress.waits(f"the lock {name} is somebody else's")
-            await self._sleep(_AGAIN_S)
-
-    def _lost(self, _: None, lock: Lock) -> None:
-        if self._lock is lock:
-            self._lock = None
+        await self._rest.sleep(wait_s)
 
 
 def _not_kept(error: OSError, journal: Journal | None) -> Ended:

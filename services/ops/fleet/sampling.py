@@ -42,6 +42,7 @@ class Samples:
         self._began = self._at = now
         self._new, self._old = _Side(), _Side()
         self._any = False
+        self._fair = 1.0
 
     def due(self, subject: Hashable, now: float, every_s: float) -> bool:
         """Whether another sample is to be taken; begins anew with another subject.
@@ -55,8 +56,18 @@ class Samples:
             self._begin(subject, now)
         return not self._any or now - self._at >= every_s
 
-    def add(self, now: float, new: Mapping[str, Figures], old: Mapping[str, Figures]) -> None:
-        """Take a sample; a replica that is not in it stays as it was."""
+    def add(
+        self, now: float, new: Mapping[str, Figures], old: Mapping[str, Figures], fair: float
+    ) -> None:
+        """Take a sample; a replica that is not in it stays as it was.
+
+        Args:
+            now: in the clock's seconds.
+            new: the new ones' counters.
+            old: the old ones'.
+            fair: see `Comparison`.
+        """
+        self._fair = fair
         self._new.add(new)
         self._old.add(old)
         self._at = now
@@ -67,5 +78,8 @@ class Samples:
         if not self._any:
             return None
         return Comparison(
-            seconds=self._at - self._began, new=self._new.total(), old=self._old.total()
+            seconds=self._at - self._began,
+            new=self._new.total(),
+            old=self._old.total(),
+            fair=self._fair,
         )

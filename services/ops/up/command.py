@@ -178,7 +178,7 @@ class _Up:
 
     async def _show(self, config: str | None, *, as_json: bool) -> None:
         if as_json:
-            write_json(await look(self._mesh.registry, self._prober))
+            write_json(await look(self._mesh.registry, self._prober, self._mesh.view))
             return
         ours = {slot.replica for slot in self._slots}
         endpoints = sorted(

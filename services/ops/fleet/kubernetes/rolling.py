@@ -168,7 +168,8 @@ class Rolling:
         now = self._clock.seconds()
         if self._samples.due(seen.replacing.wanted.generation, now, _LOOK_S):
             old = [pod for pod in seen.rollout.pods if pod not in seen.new()]
-            self._samples.add(now, await self._figures(new), await self._figures(old))
+            fair = len(new) / len(old) if old else 1.0
+            self._samples.add(now, await self._figures(new), await self._figures(old), fair)
         return self._samples.comparison()
 
     async def _figures(self, pods: list[Pod]) -> dict[str, Figures]:

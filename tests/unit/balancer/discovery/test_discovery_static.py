@@ -109,7 +109,7 @@ def test_a_url_opens_its_kind_of_registry(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["", "file", "file:", "file://", "redis://x", "leases", "static", ":x"]
+    "url", ["", "file", "file:", "file://", "consul://x", "leases", "static", ":x"]
 )
 def test_a_url_that_is_not_understood_is_refused(tmp_path: Path, url: str) -> None:
     with pytest.raises(ConfigError, match="use file:FOLDER or static:"):

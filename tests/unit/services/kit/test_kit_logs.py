@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from twisted.logger import Logger, LogPublisher
 from twisted.python import log as older_log
 from twisted.python.failure import Failure
 
-from services.kit.logs import JsonLog, TextLog
+from services.kit.logs import JsonLog, LogFile, TextLog
 
 SECRET = "maria@example.com"
 
@@ -98,3 +99,34 @@ def test_a_failure_in_twisteds_older_log() -> None:
             older.msg(failure=Failure(), why=why, isError=1)
         assert SECRET not in stream.getvalue()
         assert stream.getvalue().count(f"{words}: ValueError at ") == 2
+
+
+def test_a_worker_says_in_text_which_one_it_is() -> None:
+    stream = io.StringIO()
+    Logger("test", observer=TextLog(stream, replica="users-1", worker=2)).info("hello")
+    assert stream.getvalue().endswith(" info [test] worker 2 hello\n")
+
+
+def test_a_log_file_is_appended_to_and_opened_anew(tmp_path: Path) -> None:
+    path = tmp_path / "a.log"
+    path.write_text("before\n")
+    mine, others = LogFile(path), LogFile(path)
+    mine.write("one\n")
+    others.write("two\n")
+    path.rename(tmp_path / "a.log.1")
+    mine.write("three\n")
+    mine.reopen()
+    mine.write("four\n")
+    assert (tmp_path / "a.log.1").read_text() == "before\none\ntwo\nthree\n"
+    assert path.read_text() == "four\n"
+
+
+def test_a_log_file_that_cannot_be_opened_anew_stays(tmp_path: Path) -> None:
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    log = LogFile(folder / "a.log")
+    folder.rename(tmp_path / "moved")
+    with pytest.raises(OSError, match="No such file"):
+        log.reopen()
+    log.write("still\n")
+    assert (tmp_path / "moved" / "a.log").read_text() == "still\n"

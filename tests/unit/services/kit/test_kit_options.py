@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import socket
+from pathlib import Path
 from typing import Any
 
 import pytest
+from twisted.internet.error import CannotListenError
 from twisted.python.usage import UsageError
 
-from services.kit.listening import every_interface, parse_listen
+from services.kit.listening import (
+    Passed,
+    Place,
+    address_of,
+    begin_listening,
+    bind,
+    every_interface,
+    parse_listen,
+)
 from services.kit.options import Options, announced
+from services.kit.workers import WorkersSettings
 
 
 def parse(*arguments: str) -> Options:
@@ -66,3 +78,67 @@ def test_what_is_announced(host: str | None, address: str) -> None:
 def test_what_callers_cannot_reach_is_not_announced(host: str) -> None:
     with pytest.raises(UsageError, match="--advertise"):
         parse(f"--advertise={host}")
+
+
+def test_sockets_of_systemd() -> None:
+    assert parse_listen("systemd:0") == Passed(0)
+    options = parse("--listen=systemd:0", "--admin=systemd:1")
+    assert (options["listen"], options["admin"]) == (Passed(0), Passed(1))
+    with pytest.raises(UsageError, match="need a socket each"):
+        parse("--listen=systemd:0", "--admin=systemd:0")
+
+
+@pytest.mark.parametrize("text", ["0", "65", "-1", "two", "", "1.5", "²"])
+def test_a_number_of_workers_out_of_range(text: str) -> None:
+    with pytest.raises(UsageError, match="is not a number from 1 to 64; one a core is enough"):
+        parse(f"--workers={text}")
+
+
+def test_workers_and_port_0_go_together() -> None:
+    options = parse("--workers=2", "--listen=tcp:0")
+    assert options["workers"] == 2
+    assert options.arguments == ["--workers=2", "--listen=tcp:0"]
+
+
+def test_what_only_a_master_says_is_refused_from_others() -> None:
+    assert parse("--worker=3:1")["worker"] == (3, 1)
+    with pytest.raises(UsageError, match="what a replica with --workers adds"):
+        parse("--worker=3")
+
+
+def test_a_log_file_is_found_from_any_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    options = parse("--log-file=a.log")
+    monkeypatch.chdir("/")
+    assert options["log-file"] == tmp_path / "a.log"
+
+
+def test_a_configuration_that_is_read_again_and_is_bad_changes_nothing(tmp_path: Path) -> None:
+    config = tmp_path / "mesh.toml"
+    config.write_text("[workers]\nhang_s = 3.0\n")
+    options = parse("--config", str(config))
+    config.write_text("[workers]\nhang_s = 0.0\n")
+    with pytest.raises(UsageError, match="line 2: workers: hang_s must be above 0"):
+        options.read_file()
+    assert options.file.section("workers", WorkersSettings).hang_s == 3.0
+
+
+def test_an_address_is_bound_and_nobody_can_connect_yet() -> None:
+    with bind(Place("127.0.0.1", 0)) as bound:
+        host, port = bound.getsockname()
+        assert address_of(bound) == f"127.0.0.1:{port}"
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection((host, port))
+        begin_listening(bound)
+        socket.create_connection((host, port)).close()
+        with pytest.raises(CannotListenError):
+            bind(Place("127.0.0.1", port))
+
+
+def test_no_place_of_ours() -> None:
+    with pytest.raises(CannotListenError):
+        bind(Place("192.0.2.1", 0))
+    with pytest.raises(CannotListenError):
+        bind(Place("no-such-host.invalid", 0))
