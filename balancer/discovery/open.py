@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import re
 from pathlib import Path
@@ -14,16 +13,8 @@ from ..errors import ConfigError
 from .dns import DnsRegistry, parse_dns
 from .folder import FolderRegistry
 from .interface import Registry
-from .kubernetes import (
-    POD_FILES,
-    KubernetesRegistry,
-    Place,
-    in_pod,
-    parse_kubernetes,
-)
-from .kubernetes import (
-    SCHEMES as KUBERNETES,
-)
+from .kubernetes import SCHEMES as KUBERNETES
+from .kubernetes import KubernetesRegistry, parse_kubernetes, place_of
 from .redis import SCHEMES as REDIS
 from .redis import RedisRegistry, parse_redis, read_password
 from .static import StaticRegistry, parse_static
@@ -89,9 +80,9 @@ def open_registry(
     if separator and scheme == "dns+srv":
         return DnsRegistry(parse_dns(rest), reactor=reactor, clock=clock, rng=rng)
     if separator and scheme in KUBERNETES:
-        place = parse_kubernetes(settings.url, folder)
         # A configuration for pods can be checked anywhere.
-        place = place if reactor is None else _in_this_pod(place)
+        read = parse_kubernetes if reactor is None else place_of
+        place = read(settings.url, folder)
         return KubernetesRegistry(
             place, ttl_s=settings.ttl_s, reactor=reactor, clock=clock, rng=rng
         )
@@ -112,13 +103,3 @@ def open_registry(
         "redis://HOST:PORT, redis+sentinel://HOST:PORT,HOST:PORT/MASTERNAME, "
         "dns+srv:///PATTERN or kubernetes:"
     )
-
-
-def _in_this_pod(place: Place) -> Place:
-    """Add what the cluster tells this pod; the one place here that reads the environment."""
-    try:
-        namespace = (POD_FILES / "namespace").read_text(encoding="ascii").strip()
-    except OSError:
-        namespace = ""
-    host, port = (os.environ.get(f"KUBERNETES_SERVICE_{word}", "") for word in ("HOST", "PORT"))
-    return in_pod(place, host, port, namespace)

@@ -8,6 +8,8 @@ import msgspec
 
 from balancer import Settings
 
+DriverName = Literal["local", "systemd", "cloud", "kubernetes"]
+
 
 class SystemdSettings(Settings, frozen=True, kw_only=True):
     """Replicas as units of systemd on this machine.
@@ -84,6 +86,17 @@ class CloudSettings(Settings, frozen=True, kw_only=True):
                 raise ValueError(f"{name} must be above 0")
 
 
+class KubernetesSettings(Settings, frozen=True, kw_only=True):
+    """Replicas as pods of a Deployment, which has the service's name.
+
+    Attributes:
+        url: the API server and the namespace, in the form of a ``kubernetes:`` registry's URL; ""
+            takes the registry's.
+    """
+
+    url: str = ""
+
+
 class FleetSettings(Settings, frozen=True, kw_only=True):
     """What builds and removes replicas when a service is replaced.
 
@@ -91,8 +104,10 @@ class FleetSettings(Settings, frozen=True, kw_only=True):
         driver: "local" (under `txmesh up`), "systemd", "cloud" or "kubernetes".
         systemd: replicas as units of systemd on this machine.
         cloud: replicas as servers of a cloud, one a server.
+        kubernetes: replicas as pods of a Deployment.
     """
 
-    driver: Literal["local", "systemd", "cloud", "kubernetes"] = "local"
+    driver: DriverName = "local"
     systemd: SystemdSettings = SystemdSettings()
     cloud: CloudSettings = CloudSettings()
+    kubernetes: KubernetesSettings = KubernetesSettings()

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import treq
 from twisted.internet.defer import Deferred
+from twisted.internet.threads import deferToThread
 from twisted.web.server import NOT_DONE_YET
 
 from balancer import MonotonicClock
@@ -21,13 +22,13 @@ from services.ops.fleet.ended import Ended
 from services.ops.fleet.kubernetes.change import MANAGER
 from services.ops.fleet.kubernetes.cluster import Cluster
 from services.ops.fleet.kubernetes.decide import Decision, Order, Seen
-from services.ops.fleet.kubernetes.pods import Pods
 from services.ops.fleet.kubernetes.rolling import Rolling
 from services.ops.fleet.rest import Rest
 from services.ops.fleet.steps import Outcome
 from tests.kubernetes_api import KubernetesApiServer, write_json, write_status
 from tests.kubernetes_cluster import NEVER_READY, FakeCluster
 from tests.processes import children
+from tests.txmesh import txmesh
 
 DEPLOYMENT = "/apis/apps/v1/namespaces/mesh/deployments/users"
 PODS = "/api/v1/namespaces/mesh/pods"
@@ -119,7 +120,7 @@ class Command:
             rest=self.rest, waits=self.progress.waits,
         )  # fmt: skip
         self.rolling = Rolling(
-            "users", order, cluster=cluster, pods=Pods(cluster, Users), claim=self.claim,
+            "users", order, cluster=cluster, contract=Users, claim=self.claim,
             progress=self.progress, rest=self.rest, clock=clock,
         )  # fmt: skip
         self._registry = registry
@@ -179,6 +180,37 @@ async def test_a_deployment_is_replaced_taken_back_and_goes_on(folder: Path) -> 
             assert (ended.outcome, ended.why) == (Outcome.ROLLED_BACK, "it was interrupted")
             assert api.cluster.images == ["txmesh:2"] * 2
             assert api.cluster.least == 2
+        finally:
+            await api.stop()
+
+
+async def test_the_command_replaces_a_deployment(folder: Path) -> None:
+    with children(folder) as start:
+        api = await started(start)
+        url = f"kubernetes+http://{api.address}?namespace=mesh"
+        (folder / "cluster.toml").write_text(f'[registry]\nurl = "{url}"\n')
+        line = ("replace", "users", "--driver", "kubernetes", "--config", "cluster.toml")
+        try:
+            new = ("--version", "2", "--image", "txmesh:2", "--bake", "1", "--json")
+            done = await deferToThread(txmesh, folder, *line, *new)
+            events = [json.loads(each) for each in done.stdout.splitlines()]
+            assert done.returncode == 0, done.stderr
+            assert events[-1]["outcome"] == "replaced"
+            assert len(events[-1]["members"]) == 2
+            assert {each["phase"] for each in events if each["event"] == "phase"} == {
+                "build",
+                "bake",
+            }
+            assert api.cluster.images == ["txmesh:2"] * 2
+
+            broken = ("--version", "3", "--image", BROKEN, "--bake", "1")
+            done = await deferToThread(txmesh, folder, *line, *broken)
+            assert done.returncode == 1
+            assert "users is rolled back" in done.stderr
+            assert "answered 500 instead of 404" in done.stderr
+            done = await deferToThread(txmesh, folder, *line, "--version", "3", "--hold")
+            assert done.returncode == 1
+            assert "--canary and --hold are not for it" in done.stderr
         finally:
             await api.stop()
 

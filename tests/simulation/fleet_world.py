@@ -17,11 +17,13 @@ from twisted.internet.task import Clock
 
 from balancer import ConnectFailed, Endpoint, RegistryError
 from services.ops.fleet.bake import Figures
+from services.ops.fleet.claim import Claim
 from services.ops.fleet.driver import Build, Built, DriverError
 from services.ops.fleet.ended import Ended
 from services.ops.fleet.execute import Done
 from services.ops.fleet.journal import Journal
 from services.ops.fleet.replacement import Replacement
+from services.ops.fleet.rest import Rest
 from services.ops.fleet.steps import Plan
 from services.ops.fleet.view import View, Wanted
 
@@ -292,6 +294,7 @@ class Run:
         self.failure: Any = None
         self.phases: list[str] = []
         every: Any = self
+        rest = Rest(every)
         self.replacement = Replacement(
             wanted,
             registry=every,
@@ -299,9 +302,17 @@ class Run:
             replicas=every,
             journal=self,
             progress=self,
+            claim=Claim(
+                wanted.service,
+                registry=every,
+                holder="test",
+                lock_s=TTL_S,
+                clock=every,
+                rest=rest,
+                waits=self.waits,
+            ),
+            rest=rest,
             clock=every,
-            holder="test",
-            lock_s=TTL_S,
         )
         Deferred.fromCoroutine(self.replacement.run()).addCallbacks(self._end, self._fail)
 

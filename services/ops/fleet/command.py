@@ -2,52 +2,38 @@
 
 from __future__ import annotations
 
-import os
 import re
 import secrets
-import socket
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
-from twisted.internet.defer import Deferred
 
 from balancer import ConfigFile
-from balancer.discovery import RegistrySettings
 from clients import Mesh
-from services.kit.driver_settings import FleetSettings
+from services.kit.driver_settings import DriverName, FleetSettings
+from services.kit.server import ServerSettings
 
 from ..catalogue import Catalogue, did_you_mean
 from ..faults import Failed, Misused, say
 from ..options import Positive, config_option, json_option, open_config
 from ..output import write_json
-from ..runner import on_signals, run
-from .direct import DirectReplicas, smoke_calls
+from ..runner import run
+from .attended import Attended
+from .begun import replacing, rolling
+from .direct import smoke_calls
 from .display import display
-from .driver import Driver, DriverError
-from .drivers import DRIVERS, make_driver
-from .ended import Ended
-from .events import EndedEvent
+from .driver import DriverError
 from .journal import JournalFile
-from .progress import Telling
-from .replacement import Replacement
-from .steps import Outcome
 from .view import Wanted
 
-STATUSES = {
-    Outcome.REPLACED: 0,
-    Outcome.HELD: 0,
-    Outcome.ABORTED: 0,
-    Outcome.ROLLED_BACK: 1,
-    Outcome.REFUSED: 1,
-    Outcome.UNFINISHED: 3,
-    Outcome.BUSY: 4,
-}
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}").fullmatch
 _SHARE = re.compile(r"([0-9]{1,2}(?:\.[0-9]{1,3})?)%").fullmatch
-_TAIL_LINES = 12
-# Beyond the time to live of a lock (seconds), for it to be seen that its holder is dead.
-_LOCK_SLACK_S = 3.0
+# How long a replica may take to leave beyond its drain (seconds): for its state to be closed.
+_LEAVE_SLACK_S = 15.0
+# How long new replicas may take until they answer (seconds); a cluster first pulls an image, and
+# replaces all of them in that time.
+_READY_S, _ROLLED_S = 60.0, 300.0
 
 
 def parse_share(text: str | None) -> float | None:
@@ -84,7 +70,7 @@ def parse_share(text: str | None) -> float | None:
 @click.option(
     "--driver",
     "driver_name",
-    type=click.Choice(DRIVERS),
+    type=click.Choice(get_args(DriverName)),
     help="What builds them; without it as [fleet] says, which is local: a `txmesh up` beside us.",
 )
 @click.option(
@@ -100,10 +86,8 @@ def parse_share(text: str | None) -> float | None:
     "--ready",
     "ready_s",
     type=Positive(86_400.0),
-    default=60.0,
-    show_default=True,
     metavar="S",
-    help="How long the new ones may take until they answer, in seconds.",
+    help="How long the new ones may take until they answer, in seconds: 60; 300 in a cluster.",
 )
 @click.option(
     "--canary",
@@ -127,7 +111,7 @@ def replace(
     image: str | None,
     driver_name: str | None,
     bake_s: float,
-    ready_s: float,
+    ready_s: float | None,
     canary: str | None,
     hold: bool,
     require_traffic: bool,
@@ -181,38 +165,48 @@ def replace(
             "and underscores, the first a letter or a digit"
         )
     journal = JournalFile(file.folder / ".mesh", service)
+    driver = _driver_name(driver_name, journal, file)
     wanted = Wanted(
         service=service,
         version=version or "",
         replicas=replicas,
         otherwise=max(1, catalogue.services[service].replicas),
-        driver=_driver_name(driver_name, journal, file),
+        driver=driver,
         code=str(code.resolve()) if code is not None else "",
         image=image or "",
         share=parse_share(canary),
         hold=hold,
         bake_s=bake_s,
-        ready_s=ready_s,
-        leave_s=leave_s(file),
+        ready_s=ready_s or (_ROLLED_S if driver == "kubernetes" else _READY_S),
+        leave_s=file.section("server", ServerSettings).drain_s + _LEAVE_SLACK_S,
         traffic=require_traffic,
         abort=abort,
         generation=secrets.token_hex(2),
     )
     if not smoke_calls(contract) and not abort:
         say(f"the contract of {service} declares no smoke call: that it is ready must do")
+    begin = rolling if wanted.driver == "kubernetes" else replacing
 
     async def work(reactor: Any) -> int:
         mesh = Mesh(file, caller="txmesh-replace", reactor=reactor)
+        show, stop_showing = (write_json, lambda: None) if as_json else display(mesh.clock)
         try:
-            driver = make_driver(wanted.driver, file, reactor=reactor, clock=mesh.clock)
+            with begin(wanted, file, mesh, contract, show, reactor) as begun:
+                attended = Attended(
+                    service,
+                    wanted.version,
+                    task=begun.task,
+                    telling=begun.telling,
+                    stop_showing=stop_showing,
+                    tail=begun.tail,
+                    kept=begun.kept,
+                    as_json=as_json,
+                )
+                return await attended.run(reactor)
         except DriverError as error:
             raise Failed(str(error)) from None
-        try:
-            direct = DirectReplicas(contract, reactor=reactor, clock=mesh.clock)
-            command = _Command(wanted, file, mesh, driver, direct, journal, as_json=as_json)
-            return await command.run(reactor)
         finally:
-            driver.close()
+            stop_showing()
             mesh.close()
 
     return run(work)
@@ -229,129 +223,3 @@ def _driver_name(given: str | None, journal: JournalFile, file: ConfigFile) -> s
             f"{before.driver}: finish or abort it with that one first"
         )
     return before.driver
-
-
-def leave_s(file: ConfigFile) -> float:
-    """How long a replica may take to leave: as long as it drains, and then some."""
-    from services.kit.server import ServerSettings  # noqa: PLC0415 - only here
-
-    return file.section("server", ServerSettings).drain_s + 15.0
-
-
-class _Command:
-    """One command under the reactor."""
-
-    def __init__(
-        self,
-        wanted: Wanted,
-        file: ConfigFile,
-        mesh: Mesh,
-        driver: Driver,
-        replicas: DirectReplicas,
-        journal: JournalFile,
-        *,
-        as_json: bool,
-    ) -> None:
-        self._wanted = wanted
-        self._as_json = as_json
-        self._driver = driver
-        self._journal = journal
-        self._show, self._stop_showing = (
-            (write_json, lambda: None) if as_json else display(mesh.clock)
-        )
-        self._telling = Telling(mesh.clock, wanted.bake_s, self._show)
-        self._replacement = Replacement(
-            wanted,
-            registry=mesh.registry,
-            driver=driver,
-            replicas=replicas,
-            journal=journal,
-            progress=self._telling,
-            clock=mesh.clock,
-            holder=f"txmesh replace, process {os.getpid()} on {socket.gethostname()}",
-            lock_s=file.section("registry", RegistrySettings).ttl_s + _LOCK_SLACK_S,
-        )
-        self._asked_to_stop = False
-        self._ended: Deferred[Ended] = Deferred()
-
-    async def run(self, reactor: Any) -> int:
-        on_signals(reactor, self._signalled)
-        running = Deferred.fromCoroutine(self._replacement.run())
-        # Whichever comes first; a replacement that is left behind has its journal.
-        running.addBoth(self._end)
-        try:
-            ended = await self._ended
-        finally:
-            self._stop_showing()
-        if ended.outcome is Outcome.ROLLED_BACK:
-            await self._tell_log(ended.why)
-        if ended.outcome is Outcome.REPLACED and self._telling.saw_no_call:
-            say("no call came while the new version was watched: nothing is known of how it does")
-        status = STATUSES[ended.outcome]
-        if self._as_json:
-            write_json(
-                EndedEvent(
-                    at_s=self._telling.now(),
-                    outcome=ended.outcome.value,
-                    why=ended.why,
-                    version=self._wanted.version,
-                    members=self._telling.members,
-                    status=status,
-                )
-            )
-        self._tell_end(ended)
-        return status
-
-    def _end(self, result: Any) -> None:
-        if not self._ended.called:
-            self._ended.callback(result)  # a failure is raised where it is awaited
-
-    def _signalled(self) -> None:
-        if self._asked_to_stop:
-            if not self._ended.called:
-                self._ended.callback(Ended(Outcome.UNFINISHED, "it was ended at once"))
-            return
-        self._asked_to_stop = True
-        say(
-            "stopping: it is undone, or finished if the old replicas have begun to leave; once "
-            "more to end at once"
-        )
-        self._replacement.stop()
-
-    async def _tell_log(self, why: str) -> None:
-        """Show the end of the log of the replica that failed, if it was one."""
-        for name in self._telling.members:
-            if why.startswith(f"{name} "):
-                try:
-                    lines = await self._driver.tail(name)
-                except DriverError:
-                    return
-                if lines:
-                    say(f"the end of the log of {name}:")
-                for line in lines[-_TAIL_LINES:]:
-                    click.echo(f"    {line}", err=True)
-
-    def _tell_end(self, ended: Ended) -> None:
-        service, version = self._wanted.service, self._wanted.version
-        count = len(self._telling.members)
-        replicas = "1 replica" if count == 1 else f"{count} replicas"
-        match ended.outcome:
-            case Outcome.REPLACED:
-                text = f"{service} is replaced: {replicas} of version {version}"
-            case Outcome.HELD:
-                text = f"{service} is held: {replicas} of version {version} beside the old ones"
-            case Outcome.ABORTED:
-                text = f"{service} is as it was"
-            case Outcome.ROLLED_BACK:
-                text = f"{service} is rolled back, the old replicas are all there"
-            case Outcome.REFUSED:
-                text = f"{service} is not replaced"
-            case Outcome.UNFINISHED:
-                text = f"{service} is unfinished ({self._journal.path}); run it again to go on"
-            case Outcome.BUSY:
-                text = f"{service} is not replaced"
-        text = f"{text}: {ended.why}" if ended.why else f"{text} ({self._telling.now():.1f} s)"
-        if self._as_json or STATUSES[ended.outcome]:
-            say(text)
-        else:
-            click.echo(text)

@@ -60,37 +60,29 @@ class Replacement:
         replicas: Replicas,
         journal: JournalKeeper,
         progress: Progress,
+        claim: Claim,
+        rest: Rest,
         clock: Clock,
-        holder: str,
-        lock_s: float,
     ) -> None:
         """Take what is wanted and who does it.
 
         Args:
             wanted: what is asked for.
-            registry: who is announced, and the lock.
+            registry: who is announced.
             driver: builds and removes.
             replicas: are asked and told.
             journal: is kept for the next run.
             progress: is told.
+            claim: one replacement a service at a time.
+            rest: between two looks.
             clock: monotonic.
-            holder: who this is, for whoever finds the lock taken.
-            lock_s: how long a dead holder's lock may stay, in seconds.
         """
         self._wanted = wanted
         self._keeper = journal
         self._progress = progress
         self._clock = clock
-        self._rest = Rest(clock)
-        self._claim = Claim(
-            wanted.service,
-            registry=registry,
-            holder=holder,
-            lock_s=lock_s,
-            clock=clock,
-            rest=self._rest,
-            waits=progress.waits,
-        )
+        self._rest = rest
+        self._claim = claim
         self._journal: Journal | None = None
         self._gatherer = Gatherer(
             wanted.service, registry=registry, driver=driver, replicas=replicas, clock=clock

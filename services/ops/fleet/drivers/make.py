@@ -13,7 +13,7 @@ from services.kit.settings import UpSettings
 from ...catalogue import Catalogue, did_you_mean
 from ..driver import Driver, DriverError
 
-DRIVERS = ("local", "systemd", "cloud", "kubernetes")
+DRIVERS = ("local", "systemd", "cloud")
 
 
 def make_driver(name: str, file: ConfigFile, *, reactor: Any, clock: Clock) -> Driver:
@@ -52,8 +52,6 @@ def make_driver(name: str, file: ConfigFile, *, reactor: Any, clock: Clock) -> D
             )
         case "cloud":
             return _make_cloud(file, reactor, clock)
-        case "kubernetes":
-            raise DriverError("the kubernetes driver is not there yet; choose another")
     raise DriverError(f"there is no driver {name!r}; {did_you_mean(name, DRIVERS)}")
 
 

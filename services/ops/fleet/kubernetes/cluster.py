@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+from twisted.internet.defer import Deferred
 
-from balancer import MeshError
+from balancer import MeshError, RegistryError
 from balancer.discovery.kubernetes import Answer, KubernetesApi
 
+from ..driver import DriverError
 from .change import MANAGER
 from .manifest import Manifest
 
@@ -82,6 +84,18 @@ class Cluster:
         """
         path = f"{self._path('v1', 'pods', f'{pod}:{port}')}/proxy{target}"
         return await self._api.ask(method, path, None, body or None)
+
+    def tail(self, pod: str) -> Deferred[list[str]]:
+        """The last lines of a pod's log; fails with `DriverError`."""
+        return Deferred.fromCoroutine(self._tail(pod))
+
+    async def _tail(self, pod: str) -> list[str]:
+        path = f"{self._path('v1', 'pods', pod)}/log"
+        try:
+            answer = await self._api.ask("GET", path, {"tailLines": "50"})
+        except RegistryError as error:
+            raise DriverError(str(error)) from None
+        return answer.body.decode("utf-8", "replace").splitlines() if answer.status == 200 else []
 
     def _path(self, group: str, kind: str, name: str) -> str:
         root = "/api/v1" if group == "v1" else f"/apis/{group}"

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from twisted.internet.defer import Deferred, gatherResults
 
 from balancer import Clock, RegistryError
+from clients.contract import Contract
 
 from ..bake import Comparison, Figures
 from ..claim import Claim
@@ -49,7 +50,7 @@ class Rolling:
         order: Order,
         *,
         cluster: Cluster,
-        pods: Pods,
+        contract: type[Contract],
         claim: Claim,
         progress: RollingProgress,
         rest: Rest,
@@ -61,7 +62,7 @@ class Rolling:
             name: the Deployment's, which is the service's.
             order: what is asked for.
             cluster: has the Deployment.
-            pods: are asked.
+            contract: says which smoke calls there are.
             claim: one replacement a service at a time.
             progress: is told.
             rest: between two looks.
@@ -70,7 +71,7 @@ class Rolling:
         self._name = name
         self._order = order
         self._cluster = cluster
-        self._pods = pods
+        self._pods = Pods(cluster, contract)
         self._claim = claim
         self._progress = progress
         self._clock = clock

@@ -18,6 +18,7 @@ class RollingTelling:
 
     Attributes:
         members: the new pods' names, as far as there are any.
+        saw_no_call: whether the new pods were watched and got no call.
     """
 
     def __init__(self, clock: Clock, bake_s: float, emit: Callable[[Event], None]) -> None:
@@ -37,6 +38,7 @@ class RollingTelling:
         self._states: dict[str, str] = {}
         self._baked: Comparison | None = None
         self.members: tuple[str, ...] = ()
+        self.saw_no_call = False
 
     def now(self) -> float:
         """Seconds since the command began."""
@@ -58,6 +60,7 @@ class RollingTelling:
         comparison = seen.comparison
         if comparison is not None and comparison != self._baked:
             self._baked = comparison
+            self.saw_no_call = not comparison.new.requests
             self._emit(
                 BakeEvent(
                     at_s=self.now(),

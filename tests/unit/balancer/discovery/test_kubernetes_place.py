@@ -8,8 +8,8 @@ from twisted.internet.task import Clock
 
 from balancer import ConfigError
 from balancer.discovery import RegistrySettings, open_registry
-from balancer.discovery.kubernetes import POD_FILES, KubernetesRegistry, in_pod, parse_kubernetes
-from balancer.discovery.kubernetes.place import LABEL, Place
+from balancer.discovery.kubernetes import KubernetesRegistry, parse_kubernetes
+from balancer.discovery.kubernetes.place import LABEL, POD_FILES, Place, in_pod
 
 FOLDER = Path("/etc/txmesh")
 
