@@ -11,50 +11,16 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from twisted.internet.defer import Deferred, gatherResults
-from twisted.internet.task import LoopingCall
-from twisted.python.failure import Failure
 
 from balancer.policy import Replica
 from clients import Mesh
-from clients.users import Users
+from tests.load import SteadyLoad
 from tests.processes import sleep, until
 from tests.txmesh import Up
 
-USER = "u_22yuwt6yiuetv5zn"
 RATE = 500
-
-
-class SteadyLoad:
-    """Calls that start on time whatever the answers do."""
-
-    def __init__(self, mesh: Mesh) -> None:
-        self.users = mesh.client(Users)
-        self.calls = 0
-        self.failures: list[BaseException] = []
-        self._open: set[Deferred[Any]] = set()
-        self._loop = LoopingCall.withCount(self._tick)
-        self._loop.start(1 / RATE)
-
-    def _tick(self, due: int) -> None:
-        # When the machine was busy the calls that are due are made up for: the rate stays.
-        for _ in range(due):
-            self.calls += 1
-            call = self.users.fetch(id=USER)
-            self._open.add(call)
-            call.addBoth(self._ended, call)
-
-    def _ended(self, result: Any, call: Deferred[Any]) -> None:
-        self._open.discard(call)
-        if isinstance(result, Failure):
-            self.failures.append(RuntimeError(result.getErrorMessage()))
-
-    async def stop(self) -> None:
-        self._loop.stop()
-        await gatherResults(list(self._open))
 
 
 @pytest.fixture
@@ -81,7 +47,7 @@ async def test_a_killed_and_a_frozen_replica_fail_no_call(folder: Path) -> None:
             new = known.get("users-1")
             return new is not None and new.endpoint.pid != pids["users-1"] and new.attempts > 50
 
-        load = SteadyLoad(mesh)
+        load = SteadyLoad(mesh, RATE)
         try:
             await sleep(1.0)
             os.kill(pids["users-1"], signal.SIGKILL)

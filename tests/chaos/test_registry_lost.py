@@ -4,49 +4,16 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
-from twisted.internet.defer import Deferred, gatherResults
-from twisted.internet.task import LoopingCall
-from twisted.python.failure import Failure
 
 from balancer.policy import Replica
 from clients import Mesh
-from clients.users import Users
+from tests.load import SteadyLoad
 from tests.processes import children, sleep, until
 from tests.redis_servers import RedisServer, replicated
 
-USER = "u_22yuwt6yiuetv5zn"
 RATE = 200
-
-
-class Load:
-    """Calls that start on time whatever the answers do."""
-
-    def __init__(self, mesh: Mesh) -> None:
-        self.calls = 0
-        self.failures: list[str] = []
-        self._users = mesh.client(Users)
-        self._open: set[Deferred[Any]] = set()
-        self._loop = LoopingCall.withCount(self._tick)
-        self._loop.start(1 / RATE)
-
-    def _tick(self, due: int) -> None:
-        for _ in range(due):
-            self.calls += 1
-            call = self._users.fetch(id=USER)
-            self._open.add(call)
-            call.addBoth(self._ended, call)
-
-    def _ended(self, result: Any, call: Deferred[Any]) -> None:
-        self._open.discard(call)
-        if isinstance(result, Failure):
-            self.failures.append(result.getErrorMessage())
-
-    async def stop(self) -> None:
-        self._loop.stop()
-        await gatherResults(list(self._open))
 
 
 def named(mesh: Mesh, name: str) -> Replica | None:
@@ -72,7 +39,7 @@ async def test_thirty_seconds_without_redis_fail_no_call(tmp_path: Path) -> None
         for name in ("users-1", "users-2"):
             await start("users", name, "--config", str(config)).ready()
         mesh = Mesh(str(config))
-        load = Load(mesh)
+        load = SteadyLoad(mesh, RATE)
         try:
             await all_used(mesh, 10.0, "users-1", "users-2")
             server.kill()
@@ -107,7 +74,7 @@ async def test_a_sentinel_failover_fails_no_call(tmp_path: Path) -> None:
         for name in ("users-1", "users-2"):
             await start("users", name, "--config", str(config)).ready()
         mesh = Mesh(str(config))
-        load = Load(mesh)
+        load = SteadyLoad(mesh, RATE)
         try:
             await all_used(mesh, 10.0, "users-1", "users-2")
             redis.master.kill()

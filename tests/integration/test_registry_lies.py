@@ -7,51 +7,19 @@ import signal
 import socket
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
-from twisted.internet.defer import Deferred, gatherResults
-from twisted.internet.task import LoopingCall
-from twisted.python.failure import Failure
 
 from balancer import CallError, Endpoint
 from balancer.discovery import Memory
 from balancer.testing import FakeRegistry
 from clients import Mesh
 from clients.users import Users
+from tests.load import USER, SteadyLoad
 from tests.processes import children, sleep, until
 from tests.txmesh import txmesh
 
-USER = "u_22yuwt6yiuetv5zn"
 RATE = 200
-
-
-class Load:
-    """Calls that start on time whatever the answers do."""
-
-    def __init__(self, mesh: Mesh) -> None:
-        self._users = mesh.client(Users)
-        self.calls = 0
-        self.failures: list[str] = []
-        self._open: set[Deferred[Any]] = set()
-        self._loop = LoopingCall.withCount(self._tick)
-        self._loop.start(1 / RATE)
-
-    def _tick(self, due: int) -> None:
-        for _ in range(due):
-            self.calls += 1
-            call = self._users.fetch(id=USER)
-            self._open.add(call)
-            call.addBoth(self._ended, call)
-
-    def _ended(self, result: Any, call: Deferred[Any]) -> None:
-        self._open.discard(call)
-        if isinstance(result, Failure):
-            self.failures.append(result.getErrorMessage())
-
-    async def stop(self) -> None:
-        self._loop.stop()
-        await gatherResults(list(self._open))
 
 
 @pytest.fixture
@@ -74,7 +42,7 @@ async def test_a_folder_that_is_emptied_under_load_costs_no_call(folder: Path) -
                     entry.unlink(missing_ok=True)
                 return bool(mesh.view.held().get("users"))
 
-            load = Load(mesh)
+            load = SteadyLoad(mesh, RATE)
             for _ in range(3):
                 await sleep(0.5)
                 await until(emptied, "the entries are missed")
@@ -130,7 +98,7 @@ async def test_a_port_that_another_service_has_now_answers_421_and_nobody_notice
         )
         mesh = Mesh(registry=registry)
         try:
-            load = Load(mesh)
+            load = SteadyLoad(mesh, RATE)
             await sleep(0.5)
             # Killed: one that drains says so, and is not asked again as long as it is announced.
             old.signal(signal.SIGKILL)

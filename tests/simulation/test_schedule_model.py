@@ -478,4 +478,4 @@ def test_some_worlds() -> None:
 
 @pytest.mark.slow
 def test_many_worlds() -> None:
-    explore(range(6, 300))
+    explore(range(6, 150))

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 import pytest_twisted
-from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
-from zope.interface import implementer
 
 from balancer.discovery import Registry
+from tests.logs import said_by
 from tests.processes import sleep
 from tests.redis_servers import RedisServer
 from tests.registries import Opener, connected
@@ -38,13 +37,5 @@ async def opened(tmp_path: Path) -> AsyncIterator[Opener]:
 
 @pytest.fixture
 def said() -> Iterator[list[str]]:
-    seen: list[str] = []
-
-    @implementer(ILogObserver)
-    def observe(event: LogEvent) -> None:
-        if event.get("log_namespace", "").startswith("balancer.discovery.redis"):
-            seen.append(formatEvent(event))
-
-    globalLogPublisher.addObserver(observe)
-    yield seen
-    globalLogPublisher.removeObserver(observe)
+    with said_by("balancer.discovery.redis") as said:
+        yield said

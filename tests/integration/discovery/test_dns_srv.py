@@ -12,13 +12,12 @@ import pytest
 import pytest_twisted
 from twisted.internet.task import Clock
 from twisted.internet.threads import deferToThread
-from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
 from twisted.names.dns import AAAA, SRV, A
-from zope.interface import implementer
 
 from balancer import Endpoint, MonotonicClock, RegistryError
 from balancer.discovery.dns import DnsRegistry, Zone
 from tests.integration.discovery.dns_server import DnsServer, a, aaaa, srv
+from tests.logs import said_by
 from tests.processes import children, sleep, until
 from tests.txmesh import txmesh
 
@@ -73,16 +72,8 @@ def open_watched(server: DnsServer, request: pytest.FixtureRequest) -> Callable[
 
 @pytest.fixture
 def warnings() -> Iterator[list[str]]:
-    seen: list[str] = []
-
-    @implementer(ILogObserver)
-    def observe(event: LogEvent) -> None:
-        if event.get("log_namespace", "").startswith("balancer.discovery"):
-            seen.append(formatEvent(event))
-
-    globalLogPublisher.addObserver(observe)
-    yield seen
-    globalLogPublisher.removeObserver(observe)
+    with said_by("balancer.discovery") as said:
+        yield said
 
 
 def replicas(*numbers: int, ttl: int = 1) -> list[Any]:

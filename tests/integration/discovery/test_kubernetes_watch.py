@@ -19,13 +19,12 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.task import Clock
 from twisted.internet.threads import deferToThread
-from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
-from zope.interface import implementer
 
 from balancer import Endpoint, MonotonicClock, RegistryError
 from balancer.discovery import Lock
 from balancer.discovery.kubernetes import KubernetesRegistry, Place
 from tests.kubernetes_api import LEASES, SLICES, KubernetesApiServer, recorded
+from tests.logs import said_by
 from tests.processes import children, until
 from tests.txmesh import txmesh
 
@@ -99,16 +98,8 @@ def open_watched(
 
 @pytest.fixture
 def warnings() -> Iterator[list[str]]:
-    seen: list[str] = []
-
-    @implementer(ILogObserver)
-    def observe(event: LogEvent) -> None:
-        if event.get("log_namespace", "").startswith("balancer.discovery"):
-            seen.append(formatEvent(event))
-
-    globalLogPublisher.addObserver(observe)
-    yield seen
-    globalLogPublisher.removeObserver(observe)
+    with said_by("balancer.discovery") as said:
+        yield said
 
 
 Open = Callable[..., Watched]

@@ -17,11 +17,10 @@ import pytest
 import pytest_twisted
 import treq
 
-from balancer import Endpoint, MonotonicClock, read_config
-from clients import Mesh
+from balancer import Endpoint
 from clients.users import Users
-from services.ops.fleet.driver import Build, Built, Driver, DriverError
-from services.ops.fleet.drivers import make_driver
+from services.ops.fleet.driver import Build, Built, DriverError
+from tests.driven import Driven
 from tests.processes import ROOT, sleep, until
 from tests.txmesh import Up
 
@@ -30,32 +29,8 @@ pytestmark = pytest.mark.xdist_group("ops")
 USER = "u_22yuwt6yiuetv5zn"
 
 
-class Room:
+class Room(Driven):
     """A folder in which `txmesh up` runs, with the driver and a caller beside it."""
-
-    def __init__(self, folder: Path) -> None:
-        from twisted.internet import reactor
-
-        self.folder = folder
-        self.mesh = Mesh(folder / "mesh.toml")
-        self.driver: Driver = make_driver(
-            "local",
-            read_config(folder / "mesh.toml"),
-            reactor=reactor,
-            clock=MonotonicClock(reactor),
-        )
-
-    async def built(self) -> dict[str, Built]:
-        return {built.replica: built for built in await self.driver.built("users")}
-
-    async def endpoint(self, replica: str, *, pid: int = 0) -> Endpoint:
-        """Wait until one is in the registry, as another process than one that was."""
-        for _ in range(500):
-            for endpoint in await self.mesh.registry.endpoints():
-                if endpoint.replica == replica and endpoint.pid != pid:
-                    return endpoint
-            await sleep(0.05)
-        raise AssertionError(f"{replica} did not appear: {await self.driver.tail(replica)}")
 
     async def state(self, replica: str, state: str) -> Built:
         for _ in range(400):
@@ -71,7 +46,7 @@ async def room(tmp_path: Path) -> AsyncIterator[Room]:
     (tmp_path / "mesh.toml").write_text(
         "[services.users]\nreplicas = 1\n[up]\nstop_s = 5.0\n[server]\ndrain_notice_s = 0.2\n"
     )
-    room = Room(tmp_path)
+    room = Room(tmp_path, "local")
     yield room
     room.mesh.close()
 
@@ -271,7 +246,7 @@ async def test_the_first_replicas_are_what_the_configuration_says(room: Room) ->
     (deep / "mesh.toml").write_text(
         '[services.users]\nreplicas = 1\nversion = "7"\ncode = "code"\n'
     )
-    far = Room(deep)
+    far = Room(deep, "local")
     try:
         with up(deep) as running:
             [replica] = running.status()["replicas"]

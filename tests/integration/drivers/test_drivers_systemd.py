@@ -16,11 +16,10 @@ import pytest_twisted
 import treq
 from twisted.internet.defer import DeferredList
 
-from balancer import Endpoint, MonotonicClock, read_config
-from clients import Mesh
-from services.ops.fleet.driver import Build, Built, Driver, DriverError
-from services.ops.fleet.drivers import make_driver
+from balancer import Endpoint
+from services.ops.fleet.driver import Build, Built, DriverError
 from services.ops.fleet.drivers.program import Programs
+from tests.driven import Driven
 from tests.processes import ROOT, sleep
 
 pytestmark = pytest.mark.xdist_group("ops")
@@ -30,31 +29,8 @@ FIRST = Build(service="users", replica="users-2.k3f-1", version="2")
 SECOND = Build(service="users", replica="users-2.k3f-2", version="2")
 
 
-class Host:
+class Host(Driven):
     """A machine with systemd, as far as the driver sees one."""
-
-    def __init__(self, folder: Path) -> None:
-        from twisted.internet import reactor
-
-        self.folder = folder
-        self.mesh = Mesh(folder / "mesh.toml")
-        self.driver: Driver = make_driver(
-            "systemd",
-            read_config(folder / "mesh.toml"),
-            reactor=reactor,
-            clock=MonotonicClock(reactor),
-        )
-
-    async def built(self) -> dict[str, Built]:
-        return {built.replica: built for built in await self.driver.built("users")}
-
-    async def endpoint(self, replica: str, *, pid: int = 0) -> Endpoint:
-        for _ in range(500):
-            for endpoint in await self.mesh.registry.endpoints():
-                if endpoint.replica == replica and endpoint.pid != pid:
-                    return endpoint
-            await sleep(0.05)
-        raise AssertionError(f"{replica} did not appear: {await self.driver.tail(replica)}")
 
     async def until_gone(self, replica: str) -> None:
         for _ in range(400):
@@ -79,7 +55,7 @@ async def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
     (tmp_path / "mesh.toml").write_text(
         '[fleet.systemd]\nmanager = "user"\n[server]\ndrain_notice_s = 0.2\n'
     )
-    host = Host(tmp_path)
+    host = Host(tmp_path, "systemd")
     yield host
     host.mesh.close()
     for unit in (fake / "units").glob("txmesh*"):
@@ -173,7 +149,7 @@ async def test_a_systemd_that_does_not_answer_is_told_and_not_waited_for(host: H
     (host.folder / "mesh.toml").write_text(
         '[fleet.systemd]\nmanager = "user"\nanswer_s = 0.5\nstop_s = 0.5\n'
     )
-    slow = Host(host.folder)
+    slow = Host(host.folder, "systemd")
     with pytest.raises(DriverError, match=r"systemctl has not answered within 0.5 s"):
         await slow.built()
     slow.mesh.close()

@@ -13,12 +13,11 @@ from pathlib import Path
 import msgspec
 import pytest
 from twisted.internet.task import Clock
-from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
-from zope.interface import implementer
 
 from balancer import Endpoint, RegistryError
 from balancer.discovery import FolderRegistry
 from tests.deferreds import now
+from tests.logs import said_by
 
 # A change is to be seen within this time (seconds).
 SEEN_S = 0.2
@@ -83,16 +82,8 @@ def watcher(folder: Path, clock: Clock) -> Iterator[Watcher]:
 
 @pytest.fixture
 def warnings() -> Iterator[list[str]]:
-    seen: list[str] = []
-
-    @implementer(ILogObserver)
-    def observe(event: LogEvent) -> None:
-        if event.get("log_namespace", "").startswith("balancer.discovery"):
-            seen.append(formatEvent(event))
-
-    globalLogPublisher.addObserver(observe)
-    yield seen
-    globalLogPublisher.removeObserver(observe)
+    with said_by("balancer.discovery") as said:
+        yield said
 
 
 @pytest.fixture

@@ -6,13 +6,12 @@ import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import cast
 
 import pytest
-from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
 
 from balancer.discovery import Memory
 from balancer.values import Endpoint
+from tests.logs import said_by
 
 URL = "redis://somewhere:6379/0"
 DAY_S = 86_400.0
@@ -34,15 +33,8 @@ def wall() -> Wall:
 @pytest.fixture
 def told() -> Iterator[list[str]]:
     """What was logged."""
-    texts: list[str] = []
-
-    def hear(event: LogEvent) -> None:
-        texts.append(formatEvent(event))
-
-    observer = cast("ILogObserver", hear)
-    globalLogPublisher.addObserver(observer)
-    yield texts
-    globalLogPublisher.removeObserver(observer)
+    with said_by("balancer.discovery.view") as said:
+        yield said
 
 
 def endpoint(number: int = 1, service: str = "users") -> Endpoint:
