@@ -19,6 +19,8 @@ from .redis import SCHEMES as REDIS
 from .redis import RedisRegistry, parse_redis, read_password
 from .static import StaticRegistry, parse_static
 
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+-]{0,31}").fullmatch
+
 
 class RegistrySettings(Settings, frozen=True, kw_only=True):
     """Where replicas are found.
@@ -95,8 +97,8 @@ def open_registry(
             clock=clock,
             rng=rng,
         )
-    # A misspelt scheme may stand before a password.
-    shown = re.sub(r"//.*@", "//***@", settings.url)
+    # A misspelt scheme may stand before a password, which has no sure place in what is misspelt.
+    shown = f"{scheme}:..." if separator and _SCHEME(scheme) else "..."
     raise ConfigError(
         f"registry url {shown!r} is not understood; "
         "use file:FOLDER or static:SERVICE=HOST:PORT|HOST:PORT, "

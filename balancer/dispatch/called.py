@@ -14,6 +14,9 @@ from ..values import Endpoint, Request
 from .means import Means
 from .probe import LoadProbe
 
+# How long a load probe that did not reach its replica says that nobody is there (seconds): until
+# the next one has been asked, about once a second.
+_MISSED_S = 3.0
 # How long after its last replica left a service is waited for (seconds): a restart takes one or
 # two, and after ten there is none to wait for. So long too for the registry's first word.
 _GAP_S = 10.0
@@ -75,7 +78,7 @@ class CalledService:
         # As if they had left just now, until somebody says that there are none.
         self._left_at = means.clock.seconds()
         self._look = look
-        self._missed: set[Replica] = set()
+        self._missed: dict[Replica, float] = {}
         self._open_channel = open_channel
         self._channels: dict[Replica, Channel] = {}
         self._delays: dict[str, HedgeDelay] = {}
@@ -90,7 +93,7 @@ class CalledService:
         announced = [endpoint for endpoint in endpoints if not endpoint.standby]
         for replica in self.fleet.update(announced, self._clock.seconds()):
             self._left_at = self._clock.seconds()
-            self._missed.discard(replica)
+            self._missed.pop(replica, None)
             channel = self._channels.pop(replica, None)
             if channel is not None:
                 channel.close()
@@ -113,7 +116,8 @@ class CalledService:
         replica = self.fleet.replicas.get(endpoint.address)
         if replica is None:
             return False
-        if self.fleet.is_gone(endpoint) or replica in self._missed:
+        missed_at = self._missed.get(replica, -_MISSED_S)
+        if self.fleet.is_gone(endpoint) or self._clock.seconds() - missed_at < _MISSED_S:
             return True
         self.probe(replica)
         return False
@@ -190,9 +194,9 @@ class CalledService:
         """
         self._probed.discard(replica)
         if reached:
-            self._missed.discard(replica)
+            self._missed.pop(replica, None)
         else:
-            self._missed.add(replica)
+            self._missed[replica] = self._clock.seconds()
             self._look(self.name)
 
     def close(self) -> None:

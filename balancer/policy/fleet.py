@@ -204,7 +204,8 @@ class Fleet:
         replica.silent = 0
         if number <= replica.settled:
             return
-        if replica.failures or replica.refusals or replica.ejected_until:
+        if replica.failures or replica.refusals or replica.ejected_until or replica.gone:
+            replica.gone = False
             forgive(replica)
             if self._health.answered(replica, now, latency_s):
                 self._regroup()
@@ -287,7 +288,9 @@ class Fleet:
 
     def misdirected(self, replica: Replica, now: float, number: int) -> None:
         """Take note that another service answers where a replica was."""
-        if replica.gone or number <= replica.settled or not self._is_known(replica):
+        if number <= replica.settled or not self._is_known(replica):
+            return
+        if replica.gone and replica.draining:
             return
         replica.gone = True
         if self._health.drained(replica, now, "misdirected"):

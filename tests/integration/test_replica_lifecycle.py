@@ -261,7 +261,7 @@ async def test_a_replica_leaves_with_the_process_that_holds_its_input(folder: Pa
     [
         ("[sever]\n", (), "unknown section [sever]; did you mean 'server'?"),
         ("[server]\nidle = 3\n", (), "line 2: unknown key 'idle' in [server]"),
-        ("[registry]\nurl = 'consul:x'\n", (), "registry url 'consul:x' is not understood"),
+        ("[registry]\nurl = 'consul:x'\n", (), "registry url 'consul:...' is not understood"),
         ("", ("--listen", "udp:3"), "is not tcp:PORT:interface=HOST"),
         ("", ("--listen", "tcp:0:interface=0.0.0.0"), "--listen on every interface needs"),
         ("", ("--admin", "tcp:0:interface=0.0.0.0"), "--admin on every interface needs"),

@@ -43,6 +43,9 @@ class Slot:
         self.version = version
         self.state = "ended"
         self.hung = False
+        self.deaf = False  # it serves, and its admin port is out of reach
+        self.heard_at = -1.0  # when it was within reach again
+        self.belied = False  # the driver says that it has ended, whether it has or not
         self.hurt_at = -1.0  # when a fault last hit it
         self.told = False
         self.retired = False
@@ -140,6 +143,7 @@ class World:
         self.registry_up, self.registry_forgets, self.driver_up = True, False, True
         self.disk_full = False
         for slot in list(self.slots.values()):
+            slot.deaf = slot.belied = False
             if slot.hung:
                 self.kill(slot)
             if start and not slot.lives and not slot.supervised and not slot.told:
@@ -183,26 +187,35 @@ class World:
         self._start(self._add(build.replica, build.version, self.quality, supervised=True))
 
     def announce(self, slot: Slot, weight: float) -> None:
-        if slot.hung or slot.state not in ("standby", "ready"):
+        if slot.hung or slot.deaf or slot.state not in ("standby", "ready"):
             raise ConnectFailed("nobody is there")
         slot.state, slot.was_announced, slot.weight = "ready", True, weight
 
     def drain(self, slot: Slot, looked_at: float, journal: Journal | None) -> None:
-        if slot.hung or slot.state not in ("standby", "ready", "draining"):
+        if slot.hung or slot.deaf or slot.state not in ("standby", "ready", "draining"):
             raise ConnectFailed("nobody is there")
         if slot.state == "ready" and not slot.told:
-            assert journal is not None, f"{slot.name} is drained and no journal says so"
-            needed = journal.replicas
-            if journal.phase == "undo":
-                needed = min(journal.before, journal.replicas)
-            slot.told = True
-            left = self.taking(looked_at)
-            assert left >= needed, f"{slot.name} is drained, {left} of {needed} are left"
+            self._check_enough_without(slot, "drained", looked_at, journal)
         if slot.state != "draining":
             slot.told = True
             slot.state = "draining"
             self.drained.append(slot.name)
             self.clock.callLater(DRAIN_S, self._drained, slot, slot.pid)
+
+    def _check_enough_without(
+        self, slot: Slot, what: str, looked_at: float, journal: Journal | None
+    ) -> None:
+        assert journal is not None, f"{slot.name} is {what} and no journal says so"
+        needed = journal.replicas
+        if journal.phase == "undo":
+            needed = min(journal.before, journal.replicas)
+        slot.told = True
+        left = self.taking(looked_at)
+        assert left >= needed, f"{slot.name} is {what}, {left} of {needed} are left"
+
+    def hears(self, slot: Slot) -> None:
+        """Its admin port is within reach again."""
+        slot.deaf, slot.heard_at = False, self.clock.seconds()
 
     def _drained(self, slot: Slot, pid: int) -> None:
         if slot.pid == pid and not slot.hung:
@@ -212,12 +225,16 @@ class World:
         if name in self.slots:
             self.slots[name].retired = True
 
-    def remove(self, name: str, looked_at: float) -> None:
+    def remove(self, name: str, looked_at: float, journal: Journal | None) -> None:
         slot = self.slots.get(name)
         if slot is None or slot.removed:
             return
         called = slot.lives and slot.was_announced and not slot.hung
-        assert not called or slot.hurt_at >= looked_at, f"{name} is removed and is {slot.state}"
+        if called and (slot.deaf or slot.heard_at >= looked_at):
+            # Nobody can see that it serves: others must.
+            self._check_enough_without(slot, "removed", looked_at, journal)
+        else:
+            assert not called or slot.hurt_at >= looked_at, f"{name} is removed and is {slot.state}"
         slot.removed = True
         self._end(slot)
 
@@ -227,7 +244,9 @@ class World:
                 replica=slot.name,
                 service="users",
                 version=slot.version,
-                state="running" if slot.lives or not slot.retired else "ended",
+                state="running"
+                if not slot.belied and (slot.lives or not slot.retired)
+                else "ended",
             )
             for slot in self.slots.values()
             if slot.supervised and not slot.removed
@@ -425,8 +444,8 @@ class Run:
         return done
 
     def remove(self, replica: str) -> Deferred[None]:
-        looked_at = self.looked_at
-        done: Deferred[None] = self._driven(lambda: self.world.remove(replica, looked_at))
+        looked_at, journal = self.looked_at, self.world.journal
+        done: Deferred[None] = self._driven(lambda: self.world.remove(replica, looked_at, journal))
         return done
 
     # The replicas.
@@ -443,7 +462,11 @@ class Run:
             silent: Deferred[str] = self._after(lambda: "silent", wait_s=1.0)
             return silent
         said: Deferred[str] = self._after(
-            lambda: slot.state if slot.state in ("standby", "ready", "draining") else "unreachable"
+            lambda: (
+                slot.state
+                if slot.state in ("standby", "ready", "draining") and not slot.deaf
+                else "unreachable"
+            )
         )
         return said
 
@@ -516,6 +539,12 @@ def error_of(error: AssertionError) -> Any:
 def wanted(**changes: Any) -> Wanted:
     """What a command line asks for: version 2, quickly."""
     made = Wanted(
-        service="users", version="2", generation="k3f", bake_s=2.0, ready_s=8.0, leave_s=10.0
+        service="users",
+        version="2",
+        generation="k3f",
+        bake_s=2.0,
+        ready_s=8.0,
+        leave_s=10.0,
+        lease_s=4.0,
     )
     return replace(made, **changes)

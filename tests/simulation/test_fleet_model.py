@@ -21,7 +21,10 @@ from tests.simulation.fleet_world import Run, World, wanted
 # Parts of 250, so that each is quick; the slow test has others after them.
 QUICK, PART = 2000, 250
 EXAMPLES = int(os.environ.get("TXMESH_EXAMPLES", "5000"))
-FAULTS = ("kill", "hang", "registry", "forgets", "driver", "lock", "stop", "sigkill")
+FAULTS = (
+    "kill", "hang", "deaf", "all-deaf", "belied", "registry", "forgets", "driver", "lock", "stop",
+    "sigkill",
+)  # fmt: skip
 
 
 class Interleaving:
@@ -57,6 +60,17 @@ class Interleaving:
             living = [slot for slot in world.slots.values() if slot.lives]
             if living:
                 getattr(world, kind)(rng.choice(living))
+        elif kind in ("deaf", "all-deaf", "belied"):
+            slots = [slot for slot in world.slots.values() if slot.lives]
+            hit = slots if kind == "all-deaf" else rng.sample(slots, min(1, len(slots)))
+            for_s = rng.uniform(0.5, 14.0)
+            for slot in hit:
+                if kind == "belied":
+                    slot.belied = True
+                    world.clock.callLater(for_s, setattr, slot, "belied", False)
+                else:
+                    slot.deaf = True
+                    world.clock.callLater(for_s, world.hears, slot)
         elif kind == "registry":
             world.registry_up = False
             if world.lock is not None and rng.random() < 0.5:
@@ -107,9 +121,11 @@ class Interleaving:
         Returns:
             What did, for the report.
         """
-        world, asked = self.world, self.first
+        world, rng, asked = self.world, self.rng, self.first
         outcome: Outcome | None = None
         for attempt in range(12):
+            if attempt and rng.random() < 0.3:
+                self._fault("forgets")
             self.run = world.run(asked)
             end = world.clock.seconds() + 400.0
             while self.run.alive and self.run.ended is None and self.run.failure is None:

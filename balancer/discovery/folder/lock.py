@@ -6,12 +6,14 @@ for a lock asks again; the kernel gives it to one of those who ask.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, fail, succeed
 
 from ...clock import Clock
 from ...errors import RegistryError
@@ -42,36 +44,47 @@ def take_lock(path: Path, holder: str, clock: Clock) -> FolderLock | None:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
-        raise RegistryError(
-            f"the lock {path} cannot be written ({error.strerror}); "
-            "give another registry with [registry] url"
-        ) from None
+        raise _unwritable(path, error) from None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        note = _read(descriptor).note
+        _write(descriptor, _Content(holder, note))
     except BlockingIOError:
         os.close(descriptor)
         return None
-    return FolderLock(path, descriptor, holder, clock)
+    except OSError as error:
+        _let_go(descriptor)
+        raise _unwritable(path, error) from None
+    return FolderLock(path, descriptor, note, clock)
 
 
 class FolderLock:
     """A lock that is held; see `balancer.discovery.Lock`."""
 
-    def __init__(self, path: Path, descriptor: int, holder: str, clock: Clock) -> None:
-        """Begin with a file that is locked."""
-        self.note = _read(descriptor).note
+    def __init__(self, path: Path, descriptor: int, note: str, clock: Clock) -> None:
+        """Begin with a file that is locked, and has the holder's name in it."""
+        self.note = note
         self.lost: Deferred[None] = Deferred()
         self._path = path
         self._descriptor = descriptor
         self._clock = clock
         self._held = True
-        _write(descriptor, _Content(holder, self.note))
         self._looking = clock.callLater(KEEP_S, self._look)
 
     def release(self, note: str | None = None) -> Deferred[None]:
-        """Give it back; harmless the second time."""
-        if self._held:
+        """Give it back; harmless the second time. Only its note can fail."""
+        if not self._held:
+            return succeed(None)
+        try:
             _write(self._descriptor, _Content("", self.note if note is None else note))
+        except OSError as error:
+            return fail(
+                RegistryError(
+                    f"the lock {self._path} is given back, but its note cannot be written "
+                    f"({error.strerror}); make room there"
+                )
+            )
+        finally:
             self._end()
         return succeed(None)
 
@@ -79,7 +92,7 @@ class FolderLock:
         self._held = False
         if self._looking.active():
             self._looking.cancel()
-        os.close(self._descriptor)
+        _let_go(self._descriptor)
 
     def _look(self) -> None:
         try:
@@ -94,14 +107,30 @@ class FolderLock:
         self.lost.callback(None)
 
 
+def _unwritable(path: Path, error: OSError) -> RegistryError:
+    return RegistryError(
+        f"the lock {path} cannot be written ({error.strerror}); "
+        "give another registry with [registry] url"
+    )
+
+
+def _let_go(descriptor: int) -> None:
+    # Closing alone would leave it to a child that was forked meanwhile.
+    with suppress(OSError):
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+    os.close(descriptor)
+
+
 def _read(descriptor: int) -> _Content:
     try:
         return msgspec.json.decode(os.pread(descriptor, 65_536, 0), type=_Content)
-    except msgspec.DecodeError:
+    except (ValueError, RecursionError):  # what msgspec raises is a ValueError
         return _Content()
 
 
 def _write(descriptor: int, content: _Content) -> None:
     # At once and over all that was there: a process killed in between would spoil the note.
     length = os.fstat(descriptor).st_size
-    os.pwrite(descriptor, msgspec.json.encode(content).ljust(length), 0)
+    encoded = msgspec.json.encode(content).ljust(length)
+    if os.pwrite(descriptor, encoded, 0) < len(encoded):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

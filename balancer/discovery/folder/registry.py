@@ -9,7 +9,6 @@ a reader never sees half an entry. Readers look ten times a second; a change is 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -23,13 +22,14 @@ from ...clock import Clock
 from ...errors import RegistryError
 from ...values import Endpoint
 from ..interface import Lease, Listener, Lock
+from ..listeners import Listeners
+from ..names import check_lock_name, is_name
 from .lease import FolderLease, is_dead
 from .lock import take_lock
 
 # Time between two looks (seconds): half of the promised 200 ms.
 LOOK_S = 0.1
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}").fullmatch
 # The folder of the locks; no service has such a name.
 LOCKS = ".locks"
 _log = Logger()
@@ -62,31 +62,18 @@ class FolderRegistry:
         # By service, so that a look at one costs nothing for the others.
         self._entries: dict[str, dict[Path, _Entry]] = {}
         self._refused: set[tuple[Path, int]] = set()
-        self._listeners: dict[str, list[Listener]] = {}
-        self._known: dict[str, list[Endpoint]] = {}
+        self._listeners = Listeners()
         self._unreadable: set[str] = set()
         self._looked_at = clock.seconds()
         self._next_look: IDelayedCall | None = None
 
     def watch(self, service: str, listener: Listener) -> Callable[[], None]:
         """Follow a service; the first look is taken at once."""
-        listeners = self._listeners.setdefault(service, [])
-        if not listeners:
-            self._known[service] = self._look(service)
-        listeners.append(listener)
-        listener(self._known[service])
+        end = self._listeners.add(service, listener, lambda: self._unfollowed(service))
+        # Those who follow it already have been told; a new one was told what they were.
+        self._listeners.tell(service, self._look(service))
         if self._next_look is None:
             self._next_look = self._clock.callLater(LOOK_S, self._look_again)
-
-        def end() -> None:
-            if listener not in listeners:
-                return
-            listeners.remove(listener)
-            if not listeners and self._listeners.pop(service, None) is not None:
-                self._forget_all(service)
-                if not self._listeners:
-                    self._rest()
-
         return end
 
     def endpoints(self) -> Deferred[list[Endpoint]]:
@@ -100,7 +87,7 @@ class FolderRegistry:
             RegistryError: a bad name, a living replica of that name, or a folder that cannot be
                 written.
         """
-        if not _NAME(endpoint.service) or not _NAME(endpoint.replica):
+        if not is_name(endpoint.service) or not is_name(endpoint.replica):
             raise RegistryError(
                 f"replica name {endpoint.replica!r}: use letters, digits, '.', '_' and '-'"
             )
@@ -108,9 +95,7 @@ class FolderRegistry:
 
     def lock(self, name: str, holder: str) -> Deferred[Lock | None]:
         """Take a lock: the kernel's, on a file in a folder of its own."""
-        if not _NAME(name):
-            raise RegistryError(f"lock name {name!r}: use letters, digits, '.', '_' and '-'")
-        return maybeDeferred(take_lock, self._folder / LOCKS / name, holder, self._clock)
+        return maybeDeferred(self._lock, name, holder)
 
     def age_s(self) -> float:
         """Seconds since the last look."""
@@ -122,6 +107,15 @@ class FolderRegistry:
         self._rest()
         for service in list(self._entries):
             self._forget_all(service)
+
+    def _lock(self, name: str, holder: str) -> Lock | None:
+        check_lock_name(name)
+        return take_lock(self._folder / LOCKS / name, holder, self._clock)
+
+    def _unfollowed(self, service: str) -> None:
+        self._forget_all(service)
+        if not self._listeners.services():
+            self._rest()
 
     def _rest(self) -> None:
         if self._next_look is not None:
@@ -137,21 +131,12 @@ class FolderRegistry:
 
     def _look_again(self) -> None:
         self._next_look = self._clock.callLater(LOOK_S, self._look_again)
-        for service, listeners in list(self._listeners.items()):
-            found = self._look(service)
-            if found != self._known.get(service):
-                self._known[service] = found
-                for listener in list(listeners):
-                    try:
-                        listener(found)
-                    except Exception:  # noqa: BLE001 - one listener must not cost the others
-                        _log.failure(
-                            "a listener to the replicas of {service} failed", service=service
-                        )
+        for service in self._listeners.services():
+            self._listeners.tell(service, self._look(service))
 
     def _look(self, service: str) -> list[Endpoint]:
         """The living replicas of one service, by name."""
-        if not _NAME(service):
+        if not is_name(service):
             return []  # it may come out of a URL, and must not lead out of the folder
         folder = self._folder / service
         entries = self._entries.setdefault(service, {})
@@ -178,7 +163,7 @@ class FolderRegistry:
                     folder=folder,
                     error=error,
                 )
-            return self._known.get(service, [])
+            return [entries[path].endpoint for path in sorted(entries)]
         self._unreadable.discard(service)
         self._refused = {entry for entry in self._refused if entry[0].exists()}
         self._looked_at = self._clock.seconds()
@@ -210,7 +195,11 @@ class FolderRegistry:
             endpoint = msgspec.json.decode(os.pread(descriptor, 65_536, 0), type=Endpoint)
             if endpoint.service != path.parent.name:
                 raise ValueError(f"it is an entry of {endpoint.service}")  # noqa: TRY301
-        except (OSError, ValueError) as error:  # what msgspec raises is a ValueError
+        except (
+            OSError,
+            ValueError,
+            RecursionError,
+        ) as error:  # what msgspec raises is a ValueError
             os.close(descriptor)
             if (path, inode) not in self._refused:
                 self._refused.add((path, inode))

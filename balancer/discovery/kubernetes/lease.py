@@ -5,16 +5,38 @@ All times in it are the API server's own, so the clocks of the processes need no
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
+from hashlib import sha256
 
 import msgspec
 
 from .objects import Metadata
 
 NOTE = "txmesh/note"
+LOCK = "txmesh/lock"
 # Added to the end of a Lease (seconds): the time is read from the date on the server's answers,
 # which has whole seconds and comes a little late, for the holder as for who asks.
 SLACK_S = 2.0
+
+_PART = "[a-z0-9]([a-z0-9-]*[a-z0-9])?"
+_is_object_name = re.compile(rf"{_PART}(\.{_PART})*").fullmatch
+_looks_made = re.compile(r".*-[0-9a-f]{12}").fullmatch
+
+
+def lease_name(lock: str) -> str:
+    """The name of the Lease that stands for a lock; no two locks have one.
+
+    The cluster takes less in a name than a lock's may have. A name that had to be changed gets a
+    hash of the lock's at its end, and so does one that looks as if it had.
+
+    Args:
+        lock: its name, at most 200 characters; the Lease's stays within the cluster's 253.
+    """
+    if _is_object_name(lock) and not _looks_made(lock):
+        return f"txmesh.{lock}"
+    plain = re.sub(r"[^a-z0-9]+", "-", lock.lower()).strip("-")
+    return f"txmesh.{plain}-{sha256(lock.encode('utf-8')).hexdigest()[:12]}"
 
 
 class LeaseSpec(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):

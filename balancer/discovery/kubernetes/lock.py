@@ -7,7 +7,7 @@ first: so no two processes take one lock, nor does one renew what another has ta
 from __future__ import annotations
 
 import secrets
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from http import HTTPStatus
 from math import ceil
 from typing import Any
@@ -21,7 +21,7 @@ from twisted.python.failure import Failure
 from ...clock import Clock
 from ...errors import RegistryError
 from .api import Answer, KubernetesApi
-from .lease import Lease
+from .lease import LOCK, Lease, lease_name
 from .objects import Metadata
 
 # As shares of the time to live: when it is renewed, and when the holder learns that it is lost. The
@@ -35,26 +35,36 @@ _log = Logger()
 
 
 async def take_lock(
-    api: KubernetesApi, namespace: str, name: str, holder: str, ttl_s: float, clock: Clock
+    api: KubernetesApi,
+    namespace: str,
+    lock: str,
+    holder: str,
+    ttl_s: float,
+    clock: Clock,
+    ended: Callable[[KubernetesLock], None],
 ) -> KubernetesLock | None:
     """Take a lock, if nobody has it.
 
     Args:
         api: the server.
         namespace: where the Lease is.
-        name: the Lease's.
+        lock: its name.
         holder: who takes it, for people.
         ttl_s: how long it stays taken when its holder is silent, in seconds.
         clock: monotonic.
+        ended: called when it is not held any more.
 
     Raises:
         RegistryError: the server does not answer, or refuses.
     """
     leases = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
+    name = lease_name(lock)
     path = f"{leases}/{name}"
     answer = await api.ask("GET", path)
     is_new = answer.status == HTTPStatus.NOT_FOUND
-    found = Lease(Metadata(name)) if is_new else _decoded(answer, namespace)
+    found = (
+        Lease(Metadata(name, annotations={LOCK: lock})) if is_new else _decoded(answer, namespace)
+    )
     if found.is_held(api.seconds()):
         return None
     # Two processes of one name must still be told apart.
@@ -65,7 +75,7 @@ async def take_lock(
     if answer.status == HTTPStatus.CONFLICT:
         return None  # somebody else was first
     lease = _decoded(answer, namespace)
-    return KubernetesLock(api, path, lease, namespace, ttl_s, asked_at, clock)
+    return KubernetesLock(api, path, lease, namespace, ttl_s, asked_at, clock, ended)
 
 
 class KubernetesLock:
@@ -80,6 +90,7 @@ class KubernetesLock:
         ttl_s: float,
         asked_at: float,
         clock: Clock,
+        ended: Callable[[KubernetesLock], None],
     ) -> None:
         """Begin with a Lease that was taken.
 
@@ -91,6 +102,7 @@ class KubernetesLock:
             ttl_s: how long it stays taken without a renewal, in seconds.
             asked_at: when it was asked for, in monotonic seconds.
             clock: monotonic.
+            ended: called when it is not held any more.
         """
         self.note = lease.note
         self.lost: Deferred[None] = Deferred()
@@ -100,6 +112,7 @@ class KubernetesLock:
         self._namespace = namespace
         self._ttl_s = ttl_s
         self._clock = clock
+        self._ended = ended
         self._held = True
         # One change at a time: each names the version that the one before it made.
         self._turn = DeferredLock()
@@ -184,6 +197,7 @@ class KubernetesLock:
     def _end(self) -> None:
         self._held = False
         self._end_timers()
+        self._ended(self)
 
     def _end_timers(self) -> None:
         for timer in (self._losing, self._renewing):

@@ -7,11 +7,10 @@ standby, and one that was told to leave is gone.
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -20,15 +19,13 @@ from ...errors import RegistryError
 from ...values import Endpoint
 from ..interface import Lease, Listener, Lock
 from ..listeners import Listeners
+from ..names import check_lock_name
 from .api import KubernetesApi
 from .lock import KubernetesLock, take_lock
 from .objects import EndpointSlice
 from .place import Place
 from .slices import SliceView
 from .watch import SliceWatch
-
-# What the cluster takes for the name of an object, less what goes before it.
-_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,200}[a-z0-9])?").fullmatch
 
 _log = Logger()
 
@@ -60,7 +57,8 @@ class KubernetesRegistry:
         self._is_watching = False
         self._is_listed = False
         self._portless: set[str] = set()
-        self._locks: list[KubernetesLock] = []
+        self._locks: dict[KubernetesLock, None] = {}
+        self._closed = False
 
     def watch(self, service: str, listener: Listener) -> Callable[[], None]:
         """Follow a service; all services are followed by one watch, for as long as any is."""
@@ -83,11 +81,7 @@ class KubernetesRegistry:
         return _NoLease()
 
     def lock(self, name: str, holder: str) -> Deferred[Lock | None]:
-        """Take a lock: a Lease of the cluster, ``txmesh.NAME``."""
-        if not _NAME(name):
-            return fail(
-                RegistryError(f"lock name {name!r}: use lower-case letters, digits, '.' and '-'")
-            )
+        """Take a lock: a Lease of the cluster; `lease_name` says which."""
         return Deferred.fromCoroutine(self._lock(name, holder))
 
     def age_s(self) -> float | None:
@@ -99,8 +93,8 @@ class KubernetesRegistry:
         """End the watch, and give back the locks."""
         self._listeners.clear()
         self._rest()
-        locks, self._locks = self._locks, []
-        for lock in locks:
+        self._closed = True
+        for lock in list(self._locks):
             lock.release().addErrback(_left_to_end)
 
     async def _endpoints(self) -> list[Endpoint]:
@@ -110,11 +104,22 @@ class KubernetesRegistry:
         return [each for service in sorted(view.services()) for each in view.endpoints(service)]
 
     async def _lock(self, name: str, holder: str) -> Lock | None:
+        check_lock_name(name)
         lock = await take_lock(
-            self._api, self._place.namespace, f"txmesh.{name}", holder, self._ttl_s, self._clock
+            self._api,
+            self._place.namespace,
+            name,
+            holder,
+            self._ttl_s,
+            self._clock,
+            lambda lock: self._locks.pop(lock, None),
         )
-        if lock is not None:
-            self._locks.append(lock)
+        if lock is None:
+            return None
+        if self._closed:
+            lock.release().addErrback(_left_to_end)
+            raise RegistryError(f"the registry {self.url} is closed")
+        self._locks[lock] = None
         return lock
 
     def _new_watch(self) -> SliceWatch:

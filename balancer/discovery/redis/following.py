@@ -50,7 +50,7 @@ class Following:
         self._session: Session | None = None
         self._reading = False
         self._telling: IDelayedCall | None = None
-        self._refused: set[bytes] = set()
+        self._refused: set[int] = set()
 
     def resume(self, session: Session) -> None:
         """Go on over a new session: subscribe first, then read, so that nothing falls between."""
@@ -81,7 +81,7 @@ class Following:
         """Take a message of the channel."""
         try:
             change = _change(message)
-        except (msgspec.DecodeError, ValueError):
+        except (ValueError, RecursionError):  # what msgspec raises is a ValueError
             # Somebody else's: what the registry says itself is read.
             self.read()
             return
@@ -126,23 +126,24 @@ class Following:
             self._tell(self.service, self._state.endpoints())
 
 
-def decode(text: bytes, refused: set[bytes], service: str | None = None) -> list[Endpoint]:
+def decode(text: bytes, refused: set[int], service: str | None = None) -> list[Endpoint]:
     """Decode a line for each endpoint; one that is none is left out, and said once.
 
     Args:
         text: the lines.
-        refused: those that were said already; it is added to.
+        refused: hashes of those that were said already; it is brought up to date.
         service: whose they are; None for any.
     """
     found = []
+    bad = set()
     for line in text.split(b"\n") if text else ():
         try:
             endpoint = _endpoint(line)
             if service not in (None, endpoint.service):
                 raise ValueError(f"it is an entry of {endpoint.service}")  # noqa: TRY301
-        except ValueError as error:  # what msgspec raises is one
-            if line not in refused:
-                refused.add(line)
+        except (ValueError, RecursionError) as error:  # what msgspec raises is a ValueError
+            bad.add(hash(line))
+            if hash(line) not in refused:
                 _log.warn(
                     "an entry of {service} in Redis is no replica's and is ignored: {error}",
                     service=service or "a service",
@@ -150,4 +151,6 @@ def decode(text: bytes, refused: set[bytes], service: str | None = None) -> list
                 )
             continue
         found.append(endpoint)
+    refused.clear()
+    refused.update(bad)
     return found

@@ -21,7 +21,7 @@ from ...clock import Clock
 from ...errors import RegistryError
 from ..backoff import Backoff
 from .connect import Lost
-from .sentinel import find_master
+from .sentinel import agreed, ask_sentinels, choose
 from .session import Session
 from .url import RedisUrl
 
@@ -79,6 +79,8 @@ class Link:
         self._waiting: list[Deferred[Session]] = []
         self._lost_at: float | None = None
         self._said: set[bool] = set()
+        # Of the server that was of no use last; another is tried first, if a Sentinel names one.
+        self._useless: tuple[str, int] | None = None
         self._why = "it has not answered yet"
         self._closed = False
 
@@ -156,15 +158,18 @@ class Link:
     async def _connect(self) -> Session:
         address = self._url.hosts[0]
         if self._url.master:
-            address = await find_master(self._reactor, self._clock, self._url)
+            named = await ask_sentinels(self._reactor, self._clock, self._url)
+            address = choose(named, self._useless)
         session = Session(self._reactor, address, self._url, self._heard)
+        self._useless = address  # until it has let us in
         await session.open(secrets.token_hex(8))
+        self._useless = None
         return session
 
     def _connected(self, session: Session) -> None:
         self._attempt = None
         self.session = session
-        session.lost.addCallback(self._lost)
+        session.lost.addCallback(self._lost, session.address)
         self._check_later(session)
         waiting, self._waiting = self._waiting, []
         self._came(session)
@@ -179,9 +184,15 @@ class Link:
     def _check_master(self, session: Session) -> None:
         if session is not self.session:
             return
-        asking = ensureDeferred(find_master(self._reactor, self._clock, self._url))
-        self._checking = asking.addCallbacks(session.is_at, self._unchecked)
+        asking = ensureDeferred(ask_sentinels(self._reactor, self._clock, self._url))
+        self._checking = asking.addCallbacks(self._checked, self._unchecked, (session,))
         self._check_later(session)
+
+    def _checked(self, named: list[tuple[str, int]], session: Session) -> None:
+        # One that was cut off is no reason to leave a server that answers.
+        address = agreed(named, len(self._url.hosts))
+        if address is not None:
+            session.is_at(address)
 
     def _unchecked(self, failure: Failure) -> None:
         # That no Sentinel answers is no reason to leave a server that does.
@@ -192,8 +203,10 @@ class Link:
         if not self._closed:
             self._again(failure.value)
 
-    def _lost(self, why: Lost) -> None:
+    def _lost(self, why: Lost, address: tuple[str, int]) -> None:
         self.session = None
+        if why.refused:
+            self._useless = address
         if not self._closed:
             self._again(why)
 

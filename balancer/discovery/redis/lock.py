@@ -63,6 +63,9 @@ class RedisLock:
         self._session = session
         self._ended = ended
         self._held = False
+        # While its taking is awaited, where it was sent.
+        self._asked: Session | None = None
+        self._closed = False
         # Until when it is surely ours: its time to live from when the last renewal was *sent*.
         self._until = 0.0
         self._timer: IDelayedCall | None = None
@@ -74,7 +77,13 @@ class RedisLock:
             Lost: nobody answered; it may stand in Redis for its time to live.
         """
         until = self._clock.seconds() + self._ttl_s
-        reply: bytes = await session.run(TAKE, self._name, self._value, self._ttl_ms)
+        self._asked = session
+        try:
+            reply: bytes = await session.run(TAKE, self._name, self._value, self._ttl_ms)
+        finally:
+            self._asked = None
+        if self._closed:
+            raise Lost("it is closed")
         if not reply:
             return False
         self.note = reply[1:].decode("utf-8", "replace")
@@ -103,7 +112,11 @@ class RedisLock:
             self._renew()
 
     def close(self) -> None:
-        """Give it back without waiting."""
+        """Give it back without waiting; also what is being taken."""
+        self._closed = True
+        if self._asked is not None:
+            # Commands are done in their order: this one finds what the one before it took.
+            self._asked.run(RELEASE, self._name, self._value).addErrback(lambda _: None)
         self.release().addErrback(lambda _: None)
 
     @property

@@ -8,7 +8,6 @@ the database was not emptied, and it takes out those whose lease has ended.
 from __future__ import annotations
 
 import random
-import re
 import secrets
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -21,6 +20,7 @@ from ...errors import RegistryError
 from ...values import Endpoint
 from ..interface import Lease, Listener, Lock
 from ..listeners import Listeners
+from ..names import check_lock_name, is_name
 from .connect import Lost
 from .following import Following, decode
 from .lease import RedisLease
@@ -35,8 +35,6 @@ from .url import RedisUrl
 _BEAT_S = 1.0
 # How long who asks waits for a session (seconds).
 _ASK_S = 2.0
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}").fullmatch
 
 
 class RedisRegistry:
@@ -75,7 +73,7 @@ class RedisRegistry:
         self._followings: dict[str, Following] = {}
         self._leases: dict[RedisLease, None] = {}
         self._locks: dict[RedisLock, None] = {}
-        self._refused: set[bytes] = set()
+        self._refused: set[int] = set()
         self._epoch = b""
         self._confirmed_at: float | None = None
         self._next_beat: IDelayedCall | None = None
@@ -83,7 +81,7 @@ class RedisRegistry:
 
     def watch(self, service: str, listener: Listener) -> Callable[[], None]:
         """Follow a service."""
-        if not _NAME(service):
+        if not is_name(service):
             listener([])
             return lambda: None
         end = self._listeners.add(service, listener, lambda: self._followings.pop(service).close())
@@ -113,7 +111,7 @@ class RedisRegistry:
         Raises:
             RegistryError: a bad name.
         """
-        if not _NAME(endpoint.service) or not _NAME(endpoint.replica):
+        if not is_name(endpoint.service) or not is_name(endpoint.replica):
             raise RegistryError(
                 f"replica name {endpoint.replica!r}: use letters, digits, '.', '_' and '-'"
             )
@@ -131,8 +129,6 @@ class RedisRegistry:
 
     def lock(self, name: str, holder: str) -> Deferred[Lock | None]:
         """Take a lock; see `RedisLock` for what it is worth."""
-        if not _NAME(name):
-            raise RegistryError(f"lock name {name!r}: use letters, digits, '.', '_' and '-'")
         return ensureDeferred(self._take(name, holder))
 
     def age_s(self) -> float | None:
@@ -165,6 +161,7 @@ class RedisRegistry:
         return decode(text, self._refused)
 
     async def _take(self, name: str, holder: str) -> Lock | None:
+        check_lock_name(name)
         session = await self._link.wait(_ASK_S)
         lock = RedisLock(
             name,
@@ -175,13 +172,16 @@ class RedisRegistry:
             session=lambda: self._link.session,
             ended=lambda lock: self._locks.pop(lock, None),
         )
-        try:
-            if not await lock.take(session):
-                return None
-        except Lost as error:
-            raise self._link.error(error) from None
+        # From here on: it may be closed before the answer is there.
         self._locks[lock] = None
-        return lock
+        try:
+            if await lock.take(session):
+                return lock
+        except Lost as error:
+            self._locks.pop(lock, None)
+            raise self._link.error(error) from None
+        self._locks.pop(lock, None)
+        return None
 
     # What the link tells.
 

@@ -23,6 +23,7 @@ class Session:
     Attributes:
         lost: fires once with the reason when it is over; not when it was closed from here.
         epoch: the database's, when it was opened.
+        address: of the server.
     """
 
     def __init__(
@@ -43,7 +44,7 @@ class Session:
         self.lost: Deferred[Lost] = Deferred()
         self.epoch = b""
         self._reactor = reactor
-        self._address = address
+        self.address = address
         self._url = url
         self._heard = heard
         self._commands: Any = None
@@ -99,8 +100,8 @@ class Session:
 
     def unsubscribe(self, channel: str) -> None:
         """Be told no more of a channel."""
-        if self._subscriber is not None and not self._over:
-            self._subscriber.unsubscribe(channel).addErrback(lambda _: None)
+        # In its turn too: what is still being subscribed to is left after that.
+        self._subscribing.run(self._unsubscribe, channel)
 
     def ping(self) -> None:
         """See that the connection on which nothing may come for hours still stands."""
@@ -110,7 +111,7 @@ class Session:
 
     def is_at(self, address: tuple[str, int]) -> None:
         """Give it up, if the server to use is another by now."""
-        if address != self._address:
+        if address != self.address:
             self.end(Lost(f"the master is {address[0]}:{address[1]} now"))
 
     def end(self, why: Lost) -> None:
@@ -127,7 +128,7 @@ class Session:
                 connection.transport.loseConnection()
 
     async def _connect(self, heard: Callable[[str, bytes], None] | None) -> Any:
-        protocol = await connect(self._reactor, *self._address, heard)
+        protocol = await connect(self._reactor, *self.address, heard)
         try:
             await log_in(protocol, self._url)
         except BaseException:
@@ -147,9 +148,13 @@ class Session:
         self.ping()
         await subscribed
 
+    def _unsubscribe(self, channel: str) -> None:
+        if self._subscriber is not None and not self._over:
+            self._subscriber.unsubscribe(channel).addErrback(lambda _: None)
+
     def _watch(self, protocol: Any) -> None:
         protocol.whenDisconnected().addCallback(
-            lambda _: self.end(Lost(f"{self._address[0]}:{self._address[1]}: the connection broke"))
+            lambda _: self.end(Lost(f"{self.address[0]}:{self.address[1]}: the connection broke"))
         )
 
     def _failed(self, failure: Any) -> Any:

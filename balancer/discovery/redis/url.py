@@ -18,6 +18,7 @@ import msgspec
 
 from ...errors import ConfigError
 from ...values import split_address
+from ..names import is_name
 
 SCHEMES = ("redis", "redis+sentinel")
 _EXAMPLES = {
@@ -26,7 +27,6 @@ _EXAMPLES = {
 }
 _PORTS = {"redis": 6379, "redis+sentinel": 26379}
 _OPTIONS = ("prefix", "password_file")
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}").fullmatch
 _HAS_PORT = re.compile(r".*\]:[^\]]*|[^\[\]]*:[^\[\]]*").fullmatch
 
 
@@ -75,32 +75,36 @@ def parse_redis(text: str) -> RedisUrl:
         text: the whole URL, of one of `SCHEMES`.
 
     Raises:
-        ConfigError: it reads otherwise; the message shows no password.
+        ConfigError: it reads otherwise; the message shows nothing of what stands after the scheme,
+            for a password may stand anywhere in it.
     """
-    scheme, _, rest = text.partition("://")
+    scheme = text.partition(":")[0]
+
+    def wrong(what: str) -> ConfigError:
+        return ConfigError(f"registry url '{scheme}://...': {what}, such as {_EXAMPLES[scheme]}")
+
+    rest = text.removeprefix(f"{scheme}://")
+    if rest == text:
+        raise wrong("two slashes stand after the scheme")
     rest, _, query = rest.partition("?")
     # A password may hold anything but an "@" that is not written as %40.
     credentials, _, place = rest.rpartition("@")
     user, _, password = credentials.partition(":")
     hosts, *path = place.split("/")
-
-    def wrong(what: str) -> ConfigError:
-        shown = f"{scheme}://{'***@' if credentials else ''}{place}"
-        return ConfigError(f"registry url {shown!r}: {what}, such as {_EXAMPLES[scheme]}")
-
+    if "@" in query:
+        raise wrong("a '?' in a password is written %3F, and an '@' in an option %40")
     master = ""
     if scheme == "redis+sentinel":
         master = path.pop(0) if path else ""
-        if not _NAME(master):
+        if not is_name(master):
             raise wrong("the name of the master that the Sentinels watch stands after the hosts")
     if len(path) > 1 or (path and path[0] and not re.fullmatch(r"[0-9]{1,5}", path[0])):
         raise wrong("after the hosts stands the number of a database")
     options = dict(parse_qsl(query, keep_blank_values=True))
-    for name in options:
-        if name not in _OPTIONS:
-            raise wrong(f"there is no option {name!r}, only {' and '.join(_OPTIONS)}")
+    if not options.keys() <= set(_OPTIONS):
+        raise wrong(f"there are no options but {' and '.join(_OPTIONS)}")
     prefix = options.get("prefix", "txmesh")
-    if not _NAME(prefix):
+    if not is_name(prefix):
         raise wrong("prefix takes letters, digits, '.', '_' and '-'")
     if user and not password and "password_file" not in options:
         raise wrong("a user needs a password: USER:PASSWORD@, or ?password_file=PATH")

@@ -9,7 +9,6 @@ need: what cannot be written or read is told once in the log, and calls go on.
 from __future__ import annotations
 
 import os
-import re
 import secrets
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -20,10 +19,9 @@ import msgspec
 from twisted.logger import Logger
 
 from ...values import Endpoint
+from ..names import is_name
 from .belief import FORGET_S
 
-# Service names may come out of URLs, and must not lead out of the folder.
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}").fullmatch
 # Greater than any (bytes): ten thousand replicas take three million.
 _MOST_BYTES = 16_777_216
 
@@ -76,7 +74,7 @@ class Memory:
             The endpoints, and how old the newest of this is, in seconds; none when nothing of the
             last day is known.
         """
-        entries = self._read(service) if _NAME(service) else []
+        entries = self._read(service) if is_name(service) else []
         if not entries:
             return [], 0.0
         newest = max(entry.told for entry in entries)
@@ -101,7 +99,7 @@ class Memory:
             entries: its endpoints, each with the time since it was told, in seconds. When there is
                 none the file goes.
         """
-        if not _NAME(service):
+        if not is_name(service):
             return
         now = self._wall()
         document = _File(

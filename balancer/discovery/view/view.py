@@ -76,7 +76,7 @@ class View:
         followed = _Followed(service, listener, is_gone, self._clock, self._changed)
         same = self._followed.setdefault(service, [])
         same.append(followed)
-        end = self._registry.watch(service, followed.told)
+        followed.begin(self._registry)
         if not followed.answered:
             followed.remembers = self._memory is not None
             if self._memory is not None:
@@ -85,7 +85,6 @@ class View:
         def unwatch() -> None:
             if followed not in same:
                 return
-            end()
             followed.end()
             same.remove(followed)
             self._unwritten.discard(followed)
@@ -206,6 +205,11 @@ class _Followed:
         self._remembered_at: float | None = None
         self._asking = False
         self._ended = False
+        self._unwatch: Callable[[], None] | None = None
+
+    def begin(self, registry: Registry) -> None:
+        """Follow it there; what the registry tells at once is told within this call."""
+        self._unwatch = registry.watch(self.service, self.told)
 
     def told(self, endpoints: Sequence[Endpoint]) -> None:
         """Take the registry's word."""
@@ -256,8 +260,10 @@ class _Followed:
             self._pass_on()
 
     def end(self) -> None:
-        """Tell nothing any more."""
+        """Follow it no more, and tell nothing."""
         self._ended = True
+        if self._unwatch is not None:
+            self._unwatch()
         self._rest()
 
     def _pass_on(self) -> None:

@@ -99,7 +99,7 @@ class Launcher:
             *own_program(),
             *command_line(self._options, self._name, f"{number}:{row}"),
         ]
-        process = WorkerProcess(number, heard, over)
+        process = WorkerProcess(number, heard, over, self._reactor.callLater)
         nothing = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         try:
             self._reactor.spawnProcess(
@@ -126,6 +126,10 @@ class Launcher:
         return process
 
 
+# How long a dead worker's last messages may take to be read (seconds).
+_LAST_WORDS_S = 0.2
+
+
 class WorkerProcess(ProcessProtocol):
     """One worker's process, and the pipes to it; see `member.Process`."""
 
@@ -136,11 +140,20 @@ class WorkerProcess(ProcessProtocol):
         number: int,
         heard: Callable[[ToMaster], None],
         ended: Callable[[str, bool], None],
+        later: Callable[..., Any],
     ) -> None:
-        """See `crew.Launch` for the arguments."""
+        """Begin with none.
+
+        Args:
+            number: see `crew.Launch`; likewise the next two.
+            heard: called with what it tells.
+            ended: called with how it ended.
+            later: the reactor's ``callLater``.
+        """
         self._number = number
         self._heard = heard
         self._on_end = ended
+        self._later = later
         self._over = False
         self._lines = Lines()
         self.pid = 0
@@ -163,6 +176,14 @@ class WorkerProcess(ProcessProtocol):
                 )
             else:
                 self._heard(message)
+
+    def processExited(self, reason: Failure) -> None:
+        """It is dead; a process that it forked may hold its pipes for as long as that lives."""
+        self._later(_LAST_WORDS_S, self._hang_up)
+
+    def _hang_up(self) -> None:
+        for descriptor in list(self.transport.pipes):
+            self.transport.closeChildFD(descriptor)
 
     def processEnded(self, reason: Failure) -> None:
         """It has ended, and all that it told is read."""

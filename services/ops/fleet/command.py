@@ -10,6 +10,7 @@ from typing import Any, get_args
 import click
 
 from balancer import ConfigFile
+from balancer.discovery import RegistrySettings
 from clients import Mesh
 from services.kit.driver_settings import DriverName, FleetSettings
 from services.kit.server import ServerSettings
@@ -179,6 +180,7 @@ def replace(
         bake_s=bake_s,
         ready_s=ready_s or (_ROLLED_S if driver == "kubernetes" else _READY_S),
         leave_s=file.section("server", ServerSettings).drain_s + _LEAVE_SLACK_S,
+        lease_s=file.section("registry", RegistrySettings).ttl_s,
         traffic=require_traffic,
         abort=abort,
         generation=secrets.token_hex(2),

@@ -29,7 +29,7 @@ def drain(view: View, wanted: Wanted, journal: Journal, now: float) -> Plan:
     taking = sum(each.serving for each in new)
     enough = taking >= journal.replicas
     going = [each for each in old if enough or each.ended]
-    leaving = _see_off(going, wanted, now, enough=enough)
+    leaving = _see_off(going, wanted, journal, now, enough=enough)
     steps.extend(leaving.steps)
     if not enough:
         text = f"{taking} of {journal.replicas} new replicas take calls; the old ones stay"
@@ -57,7 +57,7 @@ def undo(view: View, wanted: Wanted, journal: Journal, now: float) -> Plan:
     there = [each for each in view.members(journal) if each.built or each.listed]
     taking = sum(each.serving for each in view.others(journal))
     needed = min(journal.before, journal.replicas)
-    leaving = _see_off(there, wanted, now, enough=taking >= needed)
+    leaving = _see_off(there, wanted, journal, now, enough=taking >= needed)
     if there:
         if taking < needed and not leaving.steps:
             text = f"{taking} of {needed} old replicas take calls; the new ones stay"
@@ -74,12 +74,18 @@ def _end(wanted: Wanted, journal: Journal, outcome: Outcome, why: str) -> Plan:
     return Plan(steps=(Forget(),))
 
 
-def _see_off(leaving: Iterable[Seen], wanted: Wanted, now: float, *, enough: bool) -> Plan:
+def _see_off(
+    leaving: Iterable[Seen], wanted: Wanted, journal: Journal, now: float, *, enough: bool
+) -> Plan:
     """Have replicas leave, and clear away those that have or do not answer.
+
+    What may be called is told to leave; it is removed only when it has not answered for long, and
+    while enough others take calls.
 
     Args:
         leaving: those that are to go.
         wanted: how long one may take.
+        journal: which are the new ones.
         now: in the clock's seconds.
         enough: whether enough others take calls.
     """
@@ -87,17 +93,19 @@ def _see_off(leaving: Iterable[Seen], wanted: Wanted, now: float, *, enough: boo
     waiting, staying = [], []
     for each in leaving:
         known = each.built is not None
-        if each.ended or (known and each.endpoint is None):
-            # It ended, or never came as far as the registry: nobody calls it.
-            steps.append(Remove(each.replica))
-        elif not known and not each.listed:
-            continue  # started by hand, and it has left
-        elif each.ill_s(now) >= wanted.leave_s:
+        late = each.ill_s(now) >= wanted.leave_s
+        if not each.listed:
+            if known and _has_left(each, wanted, journal, now):
+                steps.append(Remove(each.replica))
+            elif known:
+                waiting.append(each.replica)
+            # Otherwise it was started by hand, and it has left.
+        elif late and (enough or not each.announced):
             if known:
                 steps.append(Remove(each.replica))
             else:
                 staying.append(each.replica)
-        elif each.listed and each.state != DRAINING and (enough or not each.announced):
+        elif not late and each.state != DRAINING and (enough or not each.announced):
             steps.append(Leave(each.replica, each.endpoint, built=known))
         else:
             waiting.append(each.replica)
@@ -107,3 +115,19 @@ def _see_off(leaving: Iterable[Seen], wanted: Wanted, now: float, *, enough: boo
         )
         return Plan(steps=tuple(steps), waiting=text, stuck=True)
     return Plan(steps=tuple(steps), waiting=f"{', '.join(waiting)} to leave" if waiting else "")
+
+
+def _has_left(each: Seen, wanted: Wanted, journal: Journal, now: float) -> bool:
+    """Whether nobody calls one any more of which the registry does not tell.
+
+    A registry that was emptied tells of nobody for a while, and a driver may see an end too soon:
+    unless it was told to leave, one that runs has a lease's time to appear again.
+    """
+    if each.ended and each.told and each.state != DRAINING:
+        return True
+    if each.endpoint is None and each.replica in journal.members:
+        return True  # the journal would know of it: it was never announced
+    # Of one that never came as far as the registry there is no drain to wait for.
+    soon = (each.ended and not each.told) or each.endpoint is None
+    patience_s = wanted.lease_s if soon else max(wanted.leave_s, wanted.lease_s)
+    return each.absent_s(now) >= patience_s

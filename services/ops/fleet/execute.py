@@ -105,6 +105,7 @@ class Executor:
                     await self._ends(self._driver.retire(step.replica))
                 if step.endpoint is not None:
                     await self._replicas.drain(step.endpoint)
+                    gatherer.told.add(step.replica)
             case Remove():
                 await self._ends(self._driver.remove(step.replica))
 

@@ -61,6 +61,7 @@ class Gatherer:
     Attributes:
         smoked: what was wrong with each smoke call; "" for nothing.
         faults: why a replica could not be built.
+        told: those that have heard that they are to leave.
     """
 
     def __init__(
@@ -90,11 +91,13 @@ class Gatherer:
         self._first: dict[str, Endpoint] = {}
         self._listed: dict[str, Endpoint] = {}
         self._ill: dict[str, float] = {}
+        self._absent: dict[str, float] = {}
         self._phase: tuple[object, ...] = ()
         self._since = clock.seconds()
         self._samples = Samples()
         self.smoked: dict[str, str] = {}
         self.faults: dict[str, str] = {}
+        self.told: set[str] = set()
 
     @property
     def known(self) -> Sequence[Seen]:
@@ -122,8 +125,12 @@ class Gatherer:
         except TookTooLong:
             raise DriverError(f"the driver {self._driver.name} does not answer") from None
         listed = {e.replica: e for e in endpoints if e.service == self._service}
-        states = await self._states(list(listed.values()))
         built = {each.replica: each for each in known}
+        # Those that were told to leave have left the registry, and may still finish what they have.
+        leaving = {
+            name: self._listed[name] for name in self.told & built.keys() & self._listed.keys()
+        }
+        states = await self._states(list((leaving | listed).values()))
         self._last = tuple(self._put_together(listed, states, built, journal))
         return View(
             replicas=self._last,
@@ -137,6 +144,8 @@ class Gatherer:
 
     def _stale(self, what: str, error: Exception) -> View:
         why = f"{what} ({error})" if str(error) else what
+        # It may come back empty, and is then to hear of all again.
+        self._absent.clear()
         return View(replicas=self._last, stale=why, since=self._since)
 
     async def _states(self, endpoints: Sequence[Endpoint]) -> dict[str, str]:
@@ -161,6 +170,10 @@ class Gatherer:
                 self._ill.pop(name, None)
             else:
                 self._ill.setdefault(name, now)
+            if name in listed:
+                self._absent.pop(name, None)
+            else:
+                self._absent.setdefault(name, now)
             yield Seen(
                 replica=name,
                 endpoint=self._listed.get(name) or known.get(name),
@@ -170,6 +183,8 @@ class Gatherer:
                 smoked=self.smoked.get(name),
                 fault=self.faults.get(name, ""),
                 ill_since=self._ill.get(name),
+                absent_since=self._absent.get(name),
+                told=name in self.told,
                 restarted=first is not None and _differ(listed[name], first),
             )
 

@@ -28,6 +28,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
         bake_s: how long the new ones are watched under traffic, in seconds.
         ready_s: how long they may take until they answer, in seconds.
         leave_s: how long one may take to leave, or not answer, before it is removed, in seconds.
+        lease_s: after how long a registry that was emptied has heard of all that run, in seconds.
         traffic: whether a bake without a single call has failed.
         abort: undo what is there, begin nothing.
         stop: somebody wants the command to end.
@@ -46,6 +47,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     bake_s: float = 10.0
     ready_s: float = 60.0
     leave_s: float = 45.0
+    lease_s: float = 10.0
     traffic: bool = False
     abort: bool = False
     stop: bool = False
@@ -68,12 +70,14 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
         replica: its own name.
         endpoint: as the registry tells of it, or told last; None while it never did.
         listed: whether the registry tells of it now.
-        state: its own word on its admin port, as `Prober.state` says it; "" unless it is listed,
-            for what was its port may be another's by now.
+        state: its own word on its admin port, as `Prober.state` says it; "" unless it is listed
+            or was told to leave, for what was its port may be another's by now.
         built: what the driver knows of it; None for nothing.
         smoked: what came of its smoke call: None not tried, "" well, otherwise what is wrong.
         fault: why it cannot be built; "" otherwise.
         ill_since: since when it is not listed or not up by its own word; None when it is both.
+        absent_since: since when the registry does not tell of it; None when it does.
+        told: whether it has heard from this run that it is to leave.
         restarted: whether it is another process than when it was first seen.
     """
 
@@ -85,6 +89,8 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     smoked: str | None = None
     fault: str = ""
     ill_since: float | None = None
+    absent_since: float | None = None
+    told: bool = False
     restarted: bool = False
 
     @property
@@ -104,12 +110,16 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def ended(self) -> bool:
-        """Whether the driver saw its end, or could never build it."""
-        return self.built is not None and self.built.state != "running"
+        """Whether the driver saw its end, or could never build it; its own word counts for more."""
+        return self.built is not None and self.built.state != "running" and not self.up
 
     def ill_s(self, now: float) -> float:
         """For how long it has not been up."""
         return 0.0 if self.ill_since is None else now - self.ill_since
+
+    def absent_s(self, now: float) -> float:
+        """For how long the registry has not told of it."""
+        return 0.0 if self.absent_since is None else now - self.absent_since
 
 
 class View(msgspec.Struct, frozen=True, kw_only=True):

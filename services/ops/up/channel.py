@@ -77,7 +77,7 @@ class _Answering(_Line):
         self._end_patience()
         try:
             question = _read_question(line)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             self._send(Refusal(f"not understood ({error}); is it of another version?"))
             return
         self._answer(question).addErrback(_fault).addCallback(self._send)
@@ -165,7 +165,7 @@ class _Asking(_Line):
             return
         try:
             answer = _read_answer(line)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             self.answer.errback(NoAnswer(f"what was answered is not understood ({error})"))
         else:
             self.answer.callback(answer)

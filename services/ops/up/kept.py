@@ -86,6 +86,7 @@ class Kept:
         self._deaths = 0
         self._restart: IDelayedCall | None = None
         self._retired = False
+        self._running = False
         self._gone: list[Deferred[None]] = []
 
     @property
@@ -149,7 +150,10 @@ class Kept:
         self._restart = None
         self.ready = False
         self._began = self._clock.seconds()
-        self.process = self._launch(self.slot, self._ended)
+        self._running = True
+        process = self._launch(self.slot, self._ended)
+        if self._running:  # it may have ended before it was told of
+            self.process = process
 
     def _start_again(self) -> None:
         try:
@@ -159,6 +163,7 @@ class Kept:
             self._died(f"cannot be started ({error})")
 
     def _ended(self, how: str) -> None:
+        self._running = False
         self.process = None
         self.ready = False
         gone, self._gone = self._gone, []

@@ -458,8 +458,14 @@ async def test_one_process_has_a_lock(server: KubernetesApiServer, open_watched:
     assert again.note == "half done"
     other = await first.registry.lock("job.users.flush", "a")
     assert other is not None
-    with pytest.raises(RegistryError, match="lower-case letters"):
+    with pytest.raises(RegistryError, match="lock name"):
         await first.registry.lock("Replace users", "a")
+    people = await first.registry.lock("job.users.Flush_all", "a")
+    assert people is not None
+    named = [lease["metadata"].get("annotations", {}) for lease in server.objects[LEASES].values()]
+    assert [each.get("txmesh/lock") for each in named if each][-1] == "job.users.Flush_all"
+    await people.release()
+    assert people not in first.registry._locks, "what is given back is not kept"
     second.registry.close()
     await until(
         lambda: not server.objects[LEASES]["txmesh.replace.users"]["spec"].get("holderIdentity"),

@@ -180,3 +180,16 @@ async def test_closing_gives_a_lock_back(server: RedisServer, opened: Opener) ->
     theirs.close()
     await until(lambda: server.ask("EXISTS", "txmesh:lock:job") == b":0\r\n", "given back", 2.0)
     assert not lost
+
+
+async def test_closing_gives_back_what_is_just_being_taken(
+    server: RedisServer, opened: Opener
+) -> None:
+    mine, theirs = opened(server.url), opened(server.url)
+    await mine.endpoints()
+    taking = mine.lock("job", "me")
+    mine.close()
+    with pytest.raises(RegistryError):
+        await taking
+    lock = await theirs.lock("job", "you")
+    assert lock is not None

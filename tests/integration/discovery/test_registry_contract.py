@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 import pytest_twisted
+from twisted.internet.defer import ensureDeferred
 
 from balancer import RegistryError
 from balancer.discovery import Registry
 from balancer.testing import FakeRegistry
+from tests.kubernetes_api import KubernetesApiServer
 from tests.processes import sleep, until
 from tests.redis_servers import RedisServer
 from tests.registries import Opener, Told, connected, endpoint
@@ -35,14 +37,27 @@ def in_redis(folder: Path) -> Iterator[Opener]:
         yield lambda: connected(server.url, folder)
 
 
+@contextmanager
+def in_kubernetes(folder: Path) -> Iterator[Opener]:
+    from twisted.internet import reactor
+
+    server = KubernetesApiServer(reactor)
+    server.start()
+    yield lambda: connected(f"kubernetes+http://{server.address}?namespace=mesh", folder)
+    ensureDeferred(server.stop())
+
+
 PLACES: dict[str, Callable[[Path], AbstractContextManager[Opener]]] = {
     "memory": in_memory,
     "folder": in_folder,
     "redis": in_redis,
+    "kubernetes": in_kubernetes,
 }
+# Those that replicas enter themselves.
+ENTERED = ["memory", "folder", "redis"]
 
 
-@pytest_twisted.async_yield_fixture(params=list(PLACES))  # type: ignore[untyped-decorator]
+@pytest_twisted.async_yield_fixture(params=ENTERED)  # type: ignore[untyped-decorator]
 async def opener(request: Any, tmp_path: Path) -> AsyncIterator[Opener]:
     with PLACES[request.param](tmp_path) as make:
         made: list[Registry] = []
@@ -172,6 +187,20 @@ async def test_a_lock_has_one_holder_and_a_note_for_the_next(opener: Opener) -> 
     assert await mine.endpoints() == [], "a lock is no service"
 
 
+@pytest.mark.parametrize("opener", list(PLACES), indirect=True)
+async def test_a_lock_s_name_may_be_a_job_s(opener: Opener) -> None:
+    mine, theirs = opener(), opener()
+    for name in ("job.greetings.Deliver_due", f"job.{'s' * 60}.{'j' * 40}"):
+        lock = await mine.lock(name, "me")
+        assert lock is not None
+        assert await theirs.lock(name, "you") is None
+        await lock.release("done")
+        again = await theirs.lock(name, "you")
+        assert again is not None
+        assert again.note == "done"
+        await again.release()
+
+
 # The one in memory is one object for all, and takes what a test gives it.
 of_several = pytest.mark.parametrize("opener", ["folder", "redis"], indirect=True)
 
@@ -197,4 +226,4 @@ async def test_a_bad_name_is_refused(opener: Opener, name: str) -> None:
     with pytest.raises(RegistryError, match="name"):
         registry.announce(endpoint(name))
     with pytest.raises(RegistryError, match="lock name"):
-        await registry.lock(name, "me")
+        await registry.lock(name * 2 if name.isalnum() else name, "me")

@@ -405,3 +405,40 @@ def test_a_fleet_of_which_a_part_is_used_is_held_whole() -> None:
     assert known(world) == used
     world.announce("users", replicas)
     assert known(world) == used
+
+
+@pytest.mark.parametrize("behaviour", [Refuses(), Silent(connected=False)])
+def test_a_moment_in_which_nobody_was_reached_is_not_held_against_them_for_ever(
+    behaviour: Refuses | Silent,
+) -> None:
+    world = World(doubts=True)
+    replicas = world.add("users", 4)
+    world.load(50, 5)
+    usual = [replica.behaviour for replica in replicas]
+    for replica in replicas:
+        replica.behaviour = behaviour
+    world.load(50, 2)
+    for replica, before in zip(replicas, usual, strict=True):
+        replica.behaviour = before
+    world.load(50, 60)
+    world.announce("users", [])
+    assert len(known(world)) == 4
+    assert endings(world.load(50, 5)) == {"answered": 250}
+    assert len(known(world)) == 4
+
+
+def test_one_without_a_process_number_that_went_astray_for_long_takes_its_share_again() -> None:
+    world = World(doubts=True)
+    replicas = world.add("users", 3, pid=0)
+    usual = replicas[0].behaviour
+    for replica in replicas[1:]:
+        replica.behaviour = Answer.misdirected()
+    world.load(50, 20)
+    for replica in replicas[1:]:
+        replica.behaviour = usual
+    world.load(50, 60)
+    before = [replica.attempts for replica in replicas]
+    world.load(50, 60)
+    shares = [replica.attempts - old for replica, old in zip(replicas, before, strict=True)]
+    assert min(shares) > 300
+    assert not any(world.fleet().is_gone(replica.endpoint) for replica in replicas)

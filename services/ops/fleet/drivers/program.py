@@ -60,10 +60,13 @@ class Programs:
         if path is None:
             raise DriverError(f"there is no program {line[0]!r} here; is it installed?")
         running = _Running()
+        try:
+            running.process = self._reactor.spawnProcess(
+                running, path, list(line), env=dict(os.environ)
+            )
+        except OSError as error:
+            raise DriverError(f"{line[0]} cannot be started ({error.strerror or error})") from None
         timer = self._reactor.callLater(within_s, running.kill)
-        running.process = self._reactor.spawnProcess(
-            running, path, list(line), env=dict(os.environ)
-        )
 
         def ended(result: Any) -> Any:
             if timer.active():

@@ -222,6 +222,8 @@ def test_corrupt_entries_are_ignored_with_one_warning_each(
     entry(folder, "empty.2.json", b"")
     entry(folder, "wrong.3.json", b'{"service": "users", "replica": 3}')
     entry(folder, "binary.4.json", b"\xff\xfe\x00")
+    deep = b"[" * 30_000 + b"]" * 30_000
+    entry(folder, "deep.6.json", msgspec.json.encode(endpoint())[:-1] + b',"x":' + deep + b"}")
     weightless = b'{"service": "users", "replica": "users-5", "address": "x:1", "weight": 0}'
     entry(folder, "weightless.5.json", weightless)
     entry(folder, "README", b"not ours")
@@ -230,7 +232,7 @@ def test_corrupt_entries_are_ignored_with_one_warning_each(
     watcher.watch()
     watcher.look(1.0)
     assert watcher.told == [["users-1"]]
-    for name in ("half", "empty", "wrong", "binary", "weightless"):
+    for name in ("half", "empty", "wrong", "binary", "deep", "weightless"):
         assert len([text for text in warnings if f"{name}." in text]) == 1, warnings
     assert (folder / "users" / "half.1.json").exists(), "not ours to clear away"
 

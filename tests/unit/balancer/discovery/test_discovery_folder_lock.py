@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
+import multiprocessing
+import os
 import shutil
 import subprocess
 import sys
@@ -81,7 +85,7 @@ def test_a_lock_is_no_service_and_its_name_leads_nowhere_else(tmp_path: Path) ->
     now(registry.lock("job", "me"))
     assert now(registry.endpoints()) == []
     with pytest.raises(RegistryError, match="lock name"):
-        registry.lock("../job", "me")
+        now(registry.lock("../job", "me"))
 
 
 def test_a_file_of_somebody_elses_is_taken_over(tmp_path: Path) -> None:
@@ -95,3 +99,61 @@ def test_a_file_of_somebody_elses_is_taken_over(tmp_path: Path) -> None:
     again = now(registry.lock("job", "me"))
     assert again is not None
     assert again.note == "x"
+
+
+def refuse(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(fcntl if name == "flock" else os, name, full)
+
+
+@pytest.mark.parametrize("name", ["pwrite", "flock"])
+def test_a_lock_that_cannot_be_taken_is_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    registry = FolderRegistry(tmp_path, Clock())
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    with monkeypatch.context() as full:
+        refuse(full, name)
+        with pytest.raises(RegistryError, match="cannot be written"):
+            now(registry.lock("job", "me"))
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert now(registry.lock("job", "you")) is not None
+
+
+def test_a_short_write_is_a_failed_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "pwrite", lambda *_: 1)
+    with pytest.raises(RegistryError, match="No space left"):
+        now(FolderRegistry(tmp_path, Clock()).lock("job", "me"))
+
+
+def test_a_lock_whose_note_cannot_be_written_is_given_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    registry = FolderRegistry(tmp_path, clock)
+    lock = now(registry.lock("job", "me"))
+    assert lock is not None
+    with monkeypatch.context() as full:
+        refuse(full, "pwrite")
+        with pytest.raises(RegistryError, match="is given back, but its note"):
+            now(lock.release("done"))
+    assert clock.getDelayedCalls() == []
+    assert now(registry.lock("job", "you")) is not None
+
+
+def test_a_forked_child_does_not_keep_a_lock(tmp_path: Path) -> None:
+    registry = FolderRegistry(tmp_path, Clock())
+    lock = now(registry.lock("job", "me"))
+    assert lock is not None
+    context = multiprocessing.get_context("fork")
+    theirs, mine = context.Pipe(duplex=False)
+    child = context.Process(target=theirs.recv)
+    child.start()
+    try:
+        now(lock.release())
+        assert now(registry.lock("job", "you")) is not None
+    finally:
+        mine.send("end")
+        child.join()

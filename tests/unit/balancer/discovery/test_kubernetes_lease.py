@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import re
+
 import msgspec
 
-from balancer.discovery.kubernetes.lease import SLACK_S, Lease
+from balancer.discovery.kubernetes.lease import SLACK_S, Lease, lease_name
 from balancer.discovery.kubernetes.objects import Metadata
 
 NOW = 1_795_262_400.25  # 2026-11-21T12:00:00.25Z
@@ -47,3 +49,28 @@ def test_it_is_written_as_the_api_server_takes_it() -> None:
     }
     read = msgspec.json.decode(msgspec.json.encode(written | {"status": {}}), type=Lease)
     assert read == taken
+
+
+def test_any_lock_has_a_name_that_the_cluster_takes_and_no_other_lock_has() -> None:
+    assert lease_name("replace.users") == "txmesh.replace.users"
+    made = lease_name("job.greetings.deliver_due")
+    assert made.startswith("txmesh.job-greetings-deliver-due-")
+    locks = [
+        "job.a_b",
+        "job.a-b",
+        "job.A-b",
+        "job.a__b",
+        "a..b",
+        "a.-b",
+        "a-",
+        "A" * 200,
+        "a" * 200,
+    ]
+    locks.append(made.removeprefix("txmesh."))
+    names = [lease_name(lock) for lock in locks]
+    assert len(set(names)) == len(locks)
+    for name in names:
+        assert re.fullmatch(
+            r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*", name
+        )
+        assert len(name) <= 253

@@ -47,7 +47,7 @@ def test_sentinels() -> None:
         ("redis://:s3cret@a,b", "the server is host"),
         ("redis://:s3cret@host/first", "number of a database"),
         ("redis://:s3cret@host/1/2", "number of a database"),
-        ("redis://:s3cret@host?prefx=a", "no option 'prefx', only prefix and password_file"),
+        ("redis://:s3cret@host?prefx=a", "no options but prefix and password_file"),
         ("redis://:s3cret@host?prefix=a:b", "prefix takes letters"),
         ("redis://:s3cret@host?password_file=x", "not both"),
         ("redis://me@host", "a user needs a password"),
@@ -90,7 +90,7 @@ def test_nothing_is_done_before_the_first_use(tmp_path: Path) -> None:
 
 
 def test_a_misspelt_scheme_does_not_show_the_password_behind_it(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"'redsi://\*\*\*@host' is not understood.*redis://"):
+    with pytest.raises(ConfigError, match=r"'redsi:\.\.\.' is not understood.*redis://"):
         opened("redsi://me:s3c/r@et@host", tmp_path)
 
 
@@ -105,3 +105,41 @@ def test_the_password_in_a_file(tmp_path: Path) -> None:
     (tmp_path / "secret").unlink()
     with pytest.raises(ConfigError, match=r"secret cannot be read \(No such file.*password_file="):
         read_password(url, tmp_path)
+
+
+PIECES = ["redis", "rediss", "redis+sentinel", ":", "/", "//", "://", "@", "?", ",", "me", "host"]
+PIECES += ["6379", "prefix=", "x=", "/m", "", "[", "]", "%", "#", "&"]
+
+
+def test_no_broken_url_shows_its_secret(tmp_path: Path) -> None:
+    rng = random.Random(7)
+    refused = 0
+    for _ in range(5000):
+        url = "".join(
+            [
+                rng.choice(["redis", "redis+sentinel", "redsi", "file", ""]),
+                rng.choice([":", ":/", "://", "://:", "://me:", ""]),
+                *rng.choices(PIECES, k=rng.randrange(3)),
+                rng.choice("?@/:,"),
+                rng.choice(["s3cret", "s3cret@host", "s3cret?x@host:1", "s3cret/@host,"]),
+                *rng.choices(PIECES, k=rng.randrange(4)),
+            ]
+        )
+        try:
+            if not url.startswith("file:"):
+                opened(url, tmp_path)
+        except ConfigError as error:
+            refused += 1
+            assert "s3cret" not in str(error), url
+    assert refused > 1000
+
+
+@pytest.mark.parametrize("url", ["redis:me:s3cret@host:6379", "redis:/me:s3cret@host"])
+def test_a_url_without_its_slashes_is_refused(url: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"'redis://\.\.\.': two slashes"):
+        opened(url, tmp_path)
+
+
+def test_a_question_mark_in_a_password_is_told_of() -> None:
+    with pytest.raises(ConfigError, match="%3F"):
+        parse_redis("redis://:pa?ss@host")

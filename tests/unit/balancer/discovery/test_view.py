@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -213,3 +213,19 @@ def test_without_a_memory_it_waits_for_the_registry() -> None:
     assert caller.view.remembered() == ([], 0.0)
     caller.registry.find()
     assert caller.told == [[]]
+
+
+def test_closing_ends_what_the_registry_was_asked_to_watch() -> None:
+    ended: list[str] = []
+
+    class Counted(FakeRegistry):
+        def watch(self, service: str, *_: object) -> Callable[[], None]:
+            return lambda: ended.append(service)
+
+    view = View(Counted(), Clock(), None)
+    view.watch("users", lambda _: None, lambda _: False)
+    end = view.watch("products", lambda _: None, lambda _: False)
+    end()
+    view.close()
+    end()
+    assert ended == ["products", "users"]

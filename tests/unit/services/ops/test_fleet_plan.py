@@ -96,7 +96,13 @@ def test_a_new_one_is_announced_only_when_all_are_well() -> None:
     [
         ({"smoked": "answered 500"}, "failed its smoke call: answered 500"),
         ({"fault": "no room"}, "cannot be built: no room"),
-        ({"built": Built(replica=NEW[1], service="users", state="ended", why="x")}, "ended: x"),
+        (
+            {
+                "built": Built(replica=NEW[1], service="users", state="ended", why="x"),
+                "state": "unreachable",
+            },
+            "ended: x",
+        ),
     ],
 )
 def test_what_is_wrong_with_one_undoes_all(bad: dict[str, Any], why: str) -> None:
@@ -155,7 +161,7 @@ def test_the_old_ones_stay_while_a_new_one_is_missing() -> None:
 
 def test_what_ended_for_good_past_the_bake_is_made_up_for() -> None:
     ended = Built(replica=NEW[1], service="users", state="ended")
-    view = View(replicas=(seen(NEW[0]), replace(seen(NEW[1]), built=ended)))
+    view = View(replicas=(seen(NEW[0]), replace(seen(NEW[1], "unreachable"), built=ended)))
     made = noted(plan(view, WANTED, journal("drain", view), 0.0).steps)
     assert made.members == (NEW[0], "users-2.k3f-3")
 

@@ -18,6 +18,7 @@ from balancer import Endpoint
 from services.kit.backoff import Backoff
 from services.kit.settings import UpSettings
 from services.ops.probe import READY, STANDBY
+from services.ops.up.kept import Kept
 from services.ops.up.plan import Slot
 from services.ops.up.supervisor import NotReady, Supervisor
 
@@ -412,3 +413,25 @@ def test_settings_out_of_range_are_refused(name: str) -> None:
         UpSettings(**{name: 0})
     with pytest.raises(ValueError, match="restart_most_s"):
         UpSettings(restart_first_s=11.0)
+
+
+def test_one_that_is_dead_before_it_was_told_of_is_not_waited_for() -> None:
+    def launch(slot: Slot, ended: Callable[[str], None]) -> IProcessTransport:
+        process = Process(slot, 7, ended)
+        process.end("ended with status 1")
+        return cast("IProcessTransport", process)
+
+    clock = Clock()
+    given_up: list[Kept] = []
+    kept = Kept(
+        Slot("users", "users-1", "2", "", Path("never-made")),
+        clock=clock,
+        settings=UpSettings(),
+        launch=launch,
+        tell=lambda _: None,
+        on_end=lambda: None,
+        on_give_up=given_up.append,
+    )
+    kept.start()
+    assert (kept.process, kept.state, given_up) == (None, "failed", [kept])
+    assert fired(kept.remove())
