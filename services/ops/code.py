@@ -16,18 +16,20 @@ from .faults import Failed
 _RUN_TWISTD = "from twisted.scripts.twistd import run; run()"
 
 
-def find_code(folder: Path, code: str) -> Path | None:
+def find_code(folder: Path, code: str, service: str) -> Path | None:
     """The folder that is meant.
 
     Args:
         folder: what a relative one is relative to.
         code: as it was asked for; "" for what runs now.
+        service: which it is to bring.
 
     Returns:
         The folder, or None for what runs now.
 
     Raises:
-        Failed: there is no such folder.
+        Failed: there is no such folder, or no release in it: what runs now would run as the new
+            version.
     """
     if not code:
         return None
@@ -37,7 +39,22 @@ def find_code(folder: Path, code: str) -> Path | None:
             f"there is no folder {found} to run the code from; name one that holds a release, "
             "or none for what runs now"
         )
+    if (found / ".venv").exists():
+        if not _has_environment(found):
+            raise Failed(
+                f"{found}/.venv has no twistd: install the release there, such as with "
+                f"{found}/.venv/bin/pip install {found}"
+            )
+    elif not any((found / place).exists() for place in _places(service)):
+        raise Failed(
+            f"{found} holds no release with {service}: there is neither a .venv in it nor "
+            f"{' nor '.join(_places(service))}"
+        )
     return found
+
+
+def _places(service: str) -> tuple[str, ...]:
+    return f"services/{service}", service, f"twisted/plugins/mesh_{service}.py"
 
 
 def twistd(code: Path | None = None) -> list[str]:

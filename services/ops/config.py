@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+import re
 
 import click
+import msgspec
 from twisted.internet.task import Clock
 
 from balancer import Settings
@@ -12,9 +14,13 @@ from balancer.discovery import RegistrySettings, open_registry
 from services.kit.settings import SECTION_KINDS
 
 from .catalogue import Catalogue
+from .faults import say
 from .options import config_option, json_option, open_config
 from .output import write_json
 from .toml import document
+
+# Between the user's name and the host.
+_PASSWORD = re.compile(r"(?<=:)[^:@/]+(?=@)")
 
 
 @click.command("config", short_help="Print or check the configuration in force.")
@@ -49,6 +55,10 @@ def config(config: str | None, check: bool, as_json: bool) -> int:
         clock=Clock(),
         rng=random.Random(),  # noqa: S311
     ).close()
+    shown = _PASSWORD.sub("***", registry.url)
+    if shown != registry.url:
+        say("the password in [registry] url is not shown; ?password_file=FILE keeps it elsewhere")
+        sections["registry"] = msgspec.structs.replace(registry, url=shown)
     effective: dict[str, Settings | dict[str, Settings]] = {
         **sections,
         "services": dict(catalogue.services),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -25,6 +26,9 @@ def test_a_mesh_in_redis_is_up_seen_called_and_gone(tmp_path: Path) -> None:
         config.write_text(f'[registry]\nurl = "{url}"\nttl_s = 2.0\n')
         check = txmesh(tmp_path, "config", "--check", "--config", str(config))
         assert check.returncode == 0, check.stderr
+        shown = txmesh(tmp_path, "config", "--config", str(config))
+        assert f'url = "redis://:***@127.0.0.1:{server.port}"' in shown.stdout
+        assert PASSWORD not in shown.stdout + shown.stderr
         with Up(tmp_path, "--config", str(config), "users") as up:
             status = up.status()
             assert status["registry"]["url"] == f"redis://127.0.0.1:{server.port}/0"
@@ -35,6 +39,12 @@ def test_a_mesh_in_redis_is_up_seen_called_and_gone(tmp_path: Path) -> None:
             )
             assert called.returncode == 0, called.stderr
             assert "Orla" in called.stdout
+            # A machine that has never called it waits for the registry's first word.
+            shutil.rmtree(tmp_path / ".mesh" / "known")
+            load = ("load", "--config", str(config), "--rate", "20", "--duration", "1")
+            loaded = txmesh(tmp_path, *load, "users", "fetch", f"id={USER}", "--json")
+            assert loaded.returncode == 0, loaded.stderr
+            assert json.loads(loaded.stdout)["failed"] == 0
             # One that was killed comes back under its name, when its lease has ended.
             os.kill(status["replicas"][0]["pid"], signal.SIGKILL)
             end = time.monotonic() + 20.0

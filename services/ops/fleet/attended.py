@@ -14,6 +14,7 @@ from ..runner import on_signals
 from .driver import DriverError
 from .ended import Ended
 from .events import EndedEvent
+from .showing import mute
 from .steps import Outcome
 
 STATUSES = {
@@ -24,6 +25,7 @@ STATUSES = {
     Outcome.REFUSED: 1,
     Outcome.UNFINISHED: 3,
     Outcome.BUSY: 4,
+    Outcome.TOO_LATE: 5,
 }
 _TAIL_LINES = 12
 
@@ -101,15 +103,20 @@ class Attended:
         running = Deferred.fromCoroutine(self._task.run())
         # Whichever comes first; a replacement that is left behind is kept for the next run.
         running.addBoth(self._end)
+        ended = await self._ended
+        status = STATUSES[ended.outcome]
         try:
-            ended = await self._ended
-        finally:
             self._stop_showing()
+            await self._tell(ended, status)
+        except OSError:  # whoever read it has enough: the status still says how it ended
+            mute()
+        return status
+
+    async def _tell(self, ended: Ended, status: int) -> None:
         if ended.outcome is Outcome.ROLLED_BACK:
             await self._tell_log(ended.why)
         if ended.outcome is Outcome.REPLACED and self._telling.saw_no_call:
             say("no call came while the new version was watched: nothing is known of how it does")
-        status = STATUSES[ended.outcome]
         if self._as_json:
             write_json(
                 EndedEvent(
@@ -122,7 +129,6 @@ class Attended:
                 )
             )
         self._tell_end(ended)
-        return status
 
     def _end(self, result: Any) -> None:
         if not self._ended.called:
@@ -164,6 +170,8 @@ class Attended:
                 text = f"{service} is held: {replicas} of version {version} beside the old ones"
             case Outcome.ABORTED:
                 text = f"{service} is as it was"
+            case Outcome.TOO_LATE:
+                text = f"{service} is replaced all the same: {replicas} of the new version"
             case Outcome.ROLLED_BACK:
                 text = f"{service} is rolled back, the old replicas are all there"
             case Outcome.REFUSED:

@@ -26,6 +26,7 @@ from .direct import smoke_calls
 from .display import display
 from .driver import DriverError
 from .journal import JournalFile
+from .showing import Showing
 from .view import Wanted
 
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}").fullmatch
@@ -152,6 +153,7 @@ def replace(
       2  not understood
       3  unfinished: both may be there; run it again to go on
       4  another replacement of the service is running
+      5  replaced, although it was to be aborted: the old replicas had begun to leave
     """
     file = open_config(config)
     catalogue = Catalogue(file)
@@ -191,7 +193,8 @@ def replace(
 
     async def work(reactor: Any) -> int:
         mesh = Mesh(file, caller="txmesh-replace", reactor=reactor)
-        show, stop_showing = (write_json, lambda: None) if as_json else display(mesh.clock)
+        shown, stop_showing = (write_json, lambda: None) if as_json else display(mesh.clock)
+        show = Showing(shown)
         try:
             with begin(wanted, file, mesh, contract, show, reactor) as begun:
                 attended = Attended(
@@ -208,6 +211,7 @@ def replace(
         except DriverError as error:
             raise Failed(str(error)) from None
         finally:
+            show.end()
             stop_showing()
             mesh.close()
 

@@ -37,8 +37,8 @@ def drain(view: View, wanted: Wanted, journal: Journal, now: float) -> Plan:
     if steps or leaving.waiting:
         return replace(leaving, steps=tuple(steps))
     if wanted.abort:
-        why = "the old replicas had begun to leave when it was to be aborted: it is finished"
-        return _end(wanted, journal, Outcome.REFUSED, why)
+        why = "the old replicas had begun to leave when it was to be aborted"
+        return _end(wanted, journal, Outcome.TOO_LATE, why)
     return _end(wanted, journal, Outcome.REPLACED, "")
 
 

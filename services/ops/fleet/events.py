@@ -115,7 +115,8 @@ class EndedEvent(Event, frozen=True, kw_only=True, tag="ended"):
     """The last line.
 
     Attributes:
-        outcome: "replaced", "held", "rolled-back", "aborted", "refused", "unfinished" or "busy".
+        outcome: "replaced", "held", "rolled-back", "aborted", "refused", "unfinished",
+            "busy" or "too-late" (to be aborted: it is replaced).
         why: why; "" when there is nothing to say.
         version: the new version; "" when none was asked for.
         members: the new replicas' names, as far as there are any.

@@ -99,6 +99,9 @@ class Telling:
         self.members = journal.members
         phase = (journal.phase, journal.members, journal.share)
         if phase != self._phase:
+            if journal.phase == "build" and not journal.before and not self._phase:
+                count = len(journal.members)
+                self.waits(f"none is announced: this is the first deployment, of {count} replicas")
             self._phase = phase
             self._emit(
                 PhaseEvent(

@@ -65,6 +65,7 @@ class Outcome(Enum):
     HELD = "held"
     ROLLED_BACK = "rolled-back"
     ABORTED = "aborted"
+    TOO_LATE = "too-late"
     REFUSED = "refused"
     UNFINISHED = "unfinished"
     BUSY = "busy"

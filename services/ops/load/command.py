@@ -6,7 +6,9 @@ from math import ceil
 from typing import Any, BinaryIO
 
 import click
+from twisted.internet.task import deferLater
 
+from balancer.policy import Fleet
 from balancer.telemetry import DecisionSettings
 from clients import Mesh
 from clients.contract import Call, CallOptions, Message
@@ -27,6 +29,8 @@ from .tally import Tally, shares
 # load is recorded from its beginning to its end: 10,000 are 20 s at 500 calls a second whole, and 7
 # MB at two replicas, 20 MB at ten.
 _DECISIONS = 10_000
+# How long a registry that was asked may take to tell those who watch (seconds).
+_FIRST_WORD_S = 3.0
 
 
 @click.command("load", short_help="Make calls at a constant rate and report on them.")
@@ -140,11 +144,23 @@ class _Load:
         if self._loop is not None:
             self._loop.end_early()
 
+    async def _heard_of(self, fleet: Fleet) -> bool:
+        """Wait for the registry's first word, if it has to be asked."""
+        if not fleet.replicas:
+            endpoints = await self._mesh.registry.endpoints()
+            named = [each.service for each in endpoints if not each.standby]
+            until = self._mesh.clock.seconds() + _FIRST_WORD_S
+            while self._call.service in named and self._mesh.clock.seconds() < until:
+                if fleet.replicas:
+                    break
+                await deferLater(self._reactor, 0.02)
+        return bool(fleet.replicas)
+
     async def run(self, schedule: Schedule, *, quiet: bool) -> LoadReport:
         mesh = self._mesh
         service = self._call.service
         fleet = mesh.fleet(service)
-        if not fleet.replicas:
+        if not await self._heard_of(fleet):
             mesh.close()
             raise Failed(
                 f"no replica of {service} is announced, so nothing was called; start some with "

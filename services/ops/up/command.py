@@ -72,7 +72,7 @@ def up(services: tuple[str, ...], replicas: int | None, config: str | None, as_j
     for service in dict.fromkeys(slot.service for slot in slots):
         catalogue.contract(service)  # what cannot be imported is told now, not by a dead replica
     for slot in slots:
-        find_code(file.folder, slot.code)
+        find_code(file.folder, slot.code, slot.service)
     registry = file.section("registry", RegistrySettings).url
     if registry.startswith("static:"):
         raise Failed(

@@ -107,7 +107,7 @@ class Control:
                 f"`txmesh up` knows no service {build.service!r}; "
                 f"{did_you_mean(build.service, self._services)}"
             )
-        code = find_code(self._folder, build.code)
+        code = find_code(self._folder, build.code, build.service)
         slot = Slot(
             build.service,
             name,

@@ -85,10 +85,10 @@ class Launcher:
             with us, however we die.
 
         Raises:
-            Failed: the folder of its code is not there.
+            Failed: the folder of its code is not there, or holds none.
             OSError: the machine refuses it.
         """
-        code = find_code(self._folder, slot.code)
+        code = find_code(self._folder, slot.code, slot.service)
         line = [*twistd(code), *command_line(slot, self._config, epoll=hasattr(select, "epoll"))]
         environment = {name: text for name, text in os.environ.items() if name != "PYTHONPATH"}
         own_folder = self._folder if self._has_own(slot.service) else None

@@ -242,7 +242,7 @@ async def test_a_socket_that_was_left_behind_is_no_obstacle_and_is_the_owners(ro
 async def test_the_first_replicas_are_what_the_configuration_says(room: Room) -> None:
     deep = room.folder / ("d" * 100) / "mesh"
     deep.mkdir(parents=True)
-    (deep / "code").mkdir()
+    (deep / "code" / "users").mkdir(parents=True)
     (deep / "mesh.toml").write_text(
         '[services.users]\nreplicas = 1\nversion = "7"\ncode = "code"\n'
     )

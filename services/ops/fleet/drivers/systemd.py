@@ -173,7 +173,7 @@ class SystemdDriver:
             DriverError: its code is not there.
         """
         try:
-            code = find_code(self._folder, build.code)
+            code = find_code(self._folder, build.code, build.service)
         except Failed as error:
             raise DriverError(str(error)) from None
         # A manager starts with no path of ours.

@@ -160,7 +160,7 @@ BUILD = Build(service="hello", replica="hello-2.k-1", version="2")
 def test_a_build_is_one_systemd_run(tmp_path: Path) -> None:
     systemd = Systemd()
     dollars = tmp_path / "$HOME"
-    dollars.mkdir()
+    (dollars / "hello").mkdir(parents=True)
     driver = systemd.driver(tmp_path, options=("--listen", "tcp:0:interface=10.0.0.7"))
     now(driver.build(Build(service="hello", replica="hello-2.k-1", version="2", code="$HOME")))
     line = systemd.lines[-1]

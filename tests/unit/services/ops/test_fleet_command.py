@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,9 @@ from services.ops.faults import Failed, Misused
 from services.ops.fleet.command import parse_share
 from services.ops.fleet.direct import misfit, smoke_calls
 from services.ops.fleet.display import line_of
-from services.ops.fleet.events import ReplicaEvent, StepEvent
+from services.ops.fleet.events import Event, ReplicaEvent, StepEvent
 from services.ops.fleet.journal import Journal, JournalFile
+from services.ops.fleet.showing import Showing
 from tests.simulation.fleet_world import World, wanted
 
 JOURNAL = Journal(
@@ -166,3 +168,24 @@ def test_events_are_lines_for_people() -> None:
     assert line_of(StepEvent(at_s=1.0, step="make", replica="users-1")) == ""
     failed = StepEvent(at_s=1.0, step="make", replica="users-1", why="no room")
     assert line_of(failed) == "make users-1: no room"
+
+
+def test_a_reader_who_has_enough_ends_the_showing_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "stdout", sys.stdout)
+    monkeypatch.setattr(sys, "stderr", sys.stderr)
+    shown: list[Event] = []
+
+    def show(event: Event) -> None:
+        if shown:
+            raise BrokenPipeError
+        shown.append(event)
+
+    showing = Showing(show)
+    event = StepEvent(at_s=1.0, step="make", replica="users-1")
+    for _ in range(3):
+        showing(event)
+    assert shown == [event]
+    print("this goes nowhere", file=sys.stdout)
+    sys.stdout.close()

@@ -186,7 +186,7 @@ def test_the_way_back_is_closed_once_the_old_ones_leave() -> None:
     view = View(replicas=tuple(map(seen, NEW)))
     decided = plan(view, replace(WANTED, abort=True), journal("drain", view), 0.0)
     assert decided.steps == (Forget(),)
-    assert decided.ended is Outcome.REFUSED
+    assert decided.ended is Outcome.TOO_LATE
     stopped = plan(view, replace(WANTED, stop=True), journal("drain", view), 0.0)
     assert stopped.ended is Outcome.REPLACED
 

@@ -34,18 +34,29 @@ def test_a_folder_with_an_environment_brings_its_own_python(tmp_path: Path) -> N
 
 
 def test_a_folder_is_found_beside_the_configuration_or_by_its_whole_path(tmp_path: Path) -> None:
-    (tmp_path / "releases" / "2").mkdir(parents=True)
-    assert find_code(tmp_path, "") is None
-    assert find_code(tmp_path, "releases/2") == tmp_path / "releases" / "2"
-    assert find_code(tmp_path / "releases", "../releases/2") == tmp_path / "releases" / "2"
-    assert find_code(Path("/"), str(tmp_path)) == tmp_path
+    release = tmp_path / "releases" / "2"
+    (release / "services" / "users").mkdir(parents=True)
+    assert find_code(tmp_path, "", "users") is None
+    assert find_code(tmp_path, "releases/2", "users") == release
+    assert find_code(tmp_path / "releases", "../releases/2", "users") == release
+    assert find_code(Path("/"), str(release), "users") == release
+
+
+def test_a_folder_without_a_release_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Failed, match="holds no release with users"):
+        find_code(tmp_path, ".", "users")
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    with pytest.raises(Failed, match=r"/\.venv has no twistd: install the release there"):
+        find_code(tmp_path, ".", "users")
+    (tmp_path / ".venv" / "bin" / "twistd").write_text("")
+    assert find_code(tmp_path, ".", "users") == tmp_path
 
 
 def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for code in ("file", "none"):
         with pytest.raises(Failed, match=f"there is no folder {tmp_path / code} to run"):
-            find_code(tmp_path, code)
+            find_code(tmp_path, code, "users")
 
 
 def test_code_stands_first_and_the_users_own_last(tmp_path: Path) -> None:
