@@ -41,7 +41,7 @@ system-packages:
 test: $(SETUP) system-packages
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --ignore tests/chaos
 	# Load and deadlines on real processes: these have the machine to themselves.
-	$(BIN)/python -m pytest tests/chaos
+	$(BIN)/python -m pytest -rP tests/chaos
 
 check: $(SETUP)
 	$(BIN)/ruff check .
