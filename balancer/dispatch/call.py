@@ -224,7 +224,7 @@ class PendingCall(Generic[Answer]):
         if replica is None:
             # The wait before another attempt is over.
             if now >= self._deadline:
-                self._give_up(self._deadline_error("while it waited to try again"), now)
+                self._give_up(self._waited_in_vain(), now)
             else:
                 self._try_again(now)
             return
@@ -255,6 +255,12 @@ class PendingCall(Generic[Answer]):
         if self._sampled is not None:
             self._sampled.failed(replica, now, silent.kind)
         self._try(now)
+
+    def _waited_in_vain(self) -> CallError:
+        """The deadline ended a wait: for another attempt, or for anybody to ask."""
+        if self.attempts:
+            return self._deadline_error("while it waited to try again")
+        return none_error(self._service.name, told=self._service.told)
 
     def _was_sent(self) -> bool:
         """Whether the attempt that runs has reached its replica."""

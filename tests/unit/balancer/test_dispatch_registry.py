@@ -314,6 +314,16 @@ def test_where_nothing_was_ever_told_it_says_so() -> None:
     assert "no replica of users is announced" in str(empty.error), "and at once"
 
 
+def test_a_process_that_stood_still_past_the_deadline_says_so_too() -> None:
+    world = World(doubts=True)
+    world.registry.lose()
+    outcome = world.call(deadline_s=0.5)
+    world.run(0.1)
+    world.clock.advance(5.0)
+    assert isinstance(outcome.error, NoReplicas)
+    assert "has not told of users yet" in str(outcome.error)
+
+
 # Another service's replica at the address.
 
 
