@@ -19,7 +19,7 @@ from services.ops.fleet.view import Wanted
 from tests.simulation.fleet_world import Run, World, wanted
 
 # Parts of 250, so that each is quick; the slow test has others after them.
-QUICK, PART = 2000, 250
+QUICK, PART = 1000, 250
 EXAMPLES = int(os.environ.get("TXMESH_EXAMPLES", "5000"))
 FAULTS = (
     "kill", "hang", "deaf", "all-deaf", "belied", "registry", "forgets", "driver", "lock", "stop",

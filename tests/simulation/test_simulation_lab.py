@@ -24,8 +24,9 @@ QUICK = {
     "throttle": Options(calls=1_000, seed=5),
     "metastable": Options(calls=1_000, seed=5),
 }
+LONG = {"antagonists", "hedging", "metastable", "registry-loss", "rolling-restart", "slow-server"}
 NAMES = [
-    pytest.param(scenario.name, marks=[pytest.mark.slow] * (scenario.name == "hedging"))
+    pytest.param(scenario.name, marks=[pytest.mark.slow] * (scenario.name in LONG))
     for scenario in scenarios()
 ]
 

@@ -12,7 +12,7 @@ from balancer.policy.balancing import PickName
 from balancer.testing import Answer, Behaviour, Breaks, FakeReplica, Silent, World
 
 # Two of them for the quick command.
-SEEDS = [0, 1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (2, 3, 4))]
+SEEDS = [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2, 3, 4))]
 RATE = 500.0
 POLICIES = get_args(PickName)
 # These look at load; the others deal calls out whatever comes of them.
