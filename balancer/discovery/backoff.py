@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 
 
-class Backoff:
+class ReconnectBackoff:
     """See the module."""
 
     def __init__(self, rng: random.Random, first_s: float, longest_s: float) -> None:

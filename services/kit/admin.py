@@ -8,6 +8,7 @@ import msgspec
 from twisted.internet.defer import Deferred
 
 from .pages import Form, Page
+from .problem import Problem
 from .server import Site
 
 _JSON = "application/json"
@@ -17,6 +18,7 @@ _TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
 def admin_site(
     *,
+    replica: str,
     metrics: Callable[[], Deferred[bytes]],
     decisions: Callable[[], Deferred[bytes]],
     state: Callable[[], str],
@@ -25,7 +27,11 @@ def admin_site(
 ) -> Site:
     """Make the admin port's site.
 
+    Ports are used again. Whoever has a replica do something may say in the query which one is
+    meant, as ``?replica=NAME``: another one that has the port by now answers 421, and does nothing.
+
     Args:
+        replica: its own name.
         metrics: all counters in Prometheus's form.
         decisions: why the replica's own calls went where they went, as JSON lines.
         state: "starting", "standby", "ready" or "draining".
@@ -41,7 +47,19 @@ def admin_site(
         now = state()
         return 200 if now == "ready" else 503, msgspec.json.encode({"status": now})
 
+    def check_meant(fields: Mapping[str, str]) -> None:
+        if fields.get("replica", replica) != replica:
+            raise Problem(
+                421,
+                "misdirected",
+                detail=f"This is {replica}, and has done nothing; whoever was asked has left "
+                "this address.",
+                # No Mesh-Nack: that would have somebody else asked to leave.
+                replica=replica,
+            )
+
     def announced(fields: Mapping[str, str]) -> tuple[int, bytes]:
+        check_meant(fields)
         try:
             weight = float(fields["weight"]) if "weight" in fields else None
         except ValueError:
@@ -52,7 +70,8 @@ def admin_site(
         announce(weight)
         return ready()
 
-    def leave() -> tuple[int, bytes]:
+    def leave(fields: Mapping[str, str]) -> tuple[int, bytes]:
+        check_meant(fields)
         drain()
         return 202, msgspec.json.encode({"status": state()})
 
@@ -62,5 +81,5 @@ def admin_site(
     site.add("GET", "/metrics", Page("admin.metrics", _TEXT, metrics))
     site.add("GET", "/decisions", Page("admin.decisions", _JSON_LINES, decisions))
     site.add("POST", "/announce", Form("admin.announce", _JSON, announced))
-    site.add("POST", "/drain", Page("admin.drain", _JSON, leave))
+    site.add("POST", "/drain", Form("admin.drain", _JSON, leave))
     return site

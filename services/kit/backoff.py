@@ -8,7 +8,7 @@ process has lived long enough to count as well.
 from __future__ import annotations
 
 
-class Backoff:
+class RestartBackoff:
     """The waits for one process."""
 
     __slots__ = ("_first_s", "_most_s", "_next_s")

@@ -8,6 +8,8 @@ import msgspec
 
 from balancer import Settings
 
+from .ranges import check_above_zero
+
 DriverName = Literal["local", "systemd", "cloud", "kubernetes"]
 
 
@@ -35,9 +37,7 @@ class SystemdSettings(Settings, frozen=True, kw_only=True):
         """Check the ranges."""
         if self.manager == "system" and not self.user:
             raise ValueError("user must be named: under the system's manager nobody else is meant")
-        for name in ("answer_s", "stop_s"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be above 0")
+        check_above_zero(self, "answer_s", "stop_s")
 
 
 class CloudSettings(Settings, frozen=True, kw_only=True):
@@ -81,9 +81,7 @@ class CloudSettings(Settings, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        for name in ("answer_s", "build_s", "look_s"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be above 0")
+        check_above_zero(self, "answer_s", "build_s", "look_s")
 
 
 class KubernetesSettings(Settings, frozen=True, kw_only=True):

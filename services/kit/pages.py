@@ -59,7 +59,8 @@ class Form(Page):
 
     def begin(self, incoming: Incoming) -> Coroutine[Any, Any, Any]:
         """Make the page."""
-        return self._run_with(dict(parse_qsl(incoming.request.query.decode("latin-1"))))
+        query = incoming.request.query.decode("latin-1")
+        return self._run_with(dict(parse_qsl(query, keep_blank_values=True)))
 
     async def _run_with(self, fields: Mapping[str, str]) -> Made:
         return self._make_of(fields)

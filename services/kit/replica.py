@@ -212,6 +212,7 @@ class Replica(twisted_service.Service):
 
     def _serve_admin(self, listening: socket.socket) -> None:
         site = admin_site(
+            replica=self.endpoint_name,
             metrics=self._work.metrics,
             decisions=self._work.decisions,
             state=lambda: self._state,

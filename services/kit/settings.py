@@ -7,6 +7,7 @@ from balancer.discovery import RegistrySettings
 from clients import ClientSettings
 
 from .driver_settings import FleetSettings
+from .ranges import check_above_zero, check_at_least
 from .server import ServerSettings
 from .workers import WorkersSettings
 
@@ -83,11 +84,8 @@ class UpSettings(Settings, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        for name in self.__struct_fields__:
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be above 0")
-        if self.restart_most_s < self.restart_first_s:
-            raise ValueError("restart_most_s must be at least restart_first_s")
+        check_above_zero(self)
+        check_at_least(self, "restart_most_s", "restart_first_s")
 
 
 # `services` is left out: it is a table of ServiceSettings, one a service.

@@ -34,6 +34,7 @@ class ReplicaReport(msgspec.Struct, frozen=True, kw_only=True):
         pid: its process id; 0 when the registry knows none.
         version: what it runs.
         state: "ready", "starting", "standby", "draining", "silent" or "unreachable".
+        weight: its share of the calls relative to others; 1 is normal.
         age_s: seconds since it started; None when the registry does not know.
     """
 
@@ -44,6 +45,7 @@ class ReplicaReport(msgspec.Struct, frozen=True, kw_only=True):
     pid: int
     version: str
     state: str
+    weight: float
     age_s: float | None
 
 

@@ -119,6 +119,7 @@ async def look(registry: Registry, prober: Prober, view: View | None = None) -> 
                 pid=endpoint.pid,
                 version=endpoint.version,
                 state=state,
+                weight=endpoint.weight,
                 age_s=round(max(0.0, now - endpoint.started), 3) if endpoint.started else None,
             )
             for endpoint, state in zip(endpoints, states, strict=True)
@@ -127,10 +128,12 @@ async def look(registry: Registry, prober: Prober, view: View | None = None) -> 
 
 
 def show(report: StatusReport) -> None:
-    """Print a report as a table."""
+    """Print a report as a table; a column of weights only where one is not 1."""
+    weighted = any(replica.weight != 1 for replica in report.replicas)
+    weight = ["weight"] if weighted else []
     made = table(
-        "service", "replica", "address", "admin", "pid", "version", "state", "age",
-        numbers=("pid", "age"),
+        "service", "replica", "address", "admin", "pid", "version", "state", *weight, "age",
+        numbers=("pid", "weight", "age"),
     )  # fmt: skip
     for replica in report.replicas:
         made.add_row(
@@ -141,6 +144,7 @@ def show(report: StatusReport) -> None:
             str(replica.pid or "-"),
             replica.version or "-",
             Text(replica.state, style=_STYLES.get(replica.state, "red")),
+            *([f"{replica.weight:g}"] if weighted else []),
             age(replica.age_s),
         )
     console().print(made)

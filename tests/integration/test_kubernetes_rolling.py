@@ -117,7 +117,7 @@ class Command:
         self.rest = Rest(clock)
         self.claim = Claim(
             "users", registry=registry, holder="a test", lock_s=15, clock=clock,
-            rest=self.rest, waits=self.progress.waits,
+            rest=self.rest, waits=self.progress.waits, notices=self.progress.waits,
         )  # fmt: skip
         self.rolling = Rolling(
             "users", order, cluster=cluster, contract=Users, claim=self.claim,

@@ -44,7 +44,7 @@ def test_up_prints_its_status_as_one_line(up: Up) -> None:
     assert names == ["products-1", "products-2", "users-1", "users-2"]
     for replica in document["replicas"]:
         assert set(replica) == {
-            "service", "replica", "address", "admin", "pid", "version", "state", "age_s",
+            "service", "replica", "address", "admin", "pid", "version", "state", "weight", "age_s",
         }  # fmt: skip
         assert replica["state"] == "ready"
         assert 0 <= replica["age_s"] < 60

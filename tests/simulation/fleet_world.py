@@ -21,7 +21,7 @@ from services.ops.fleet.claim import Claim
 from services.ops.fleet.driver import Build, Built, DriverError
 from services.ops.fleet.ended import Ended
 from services.ops.fleet.execute import Done
-from services.ops.fleet.journal import Journal
+from services.ops.fleet.journal import Journal, NotKept
 from services.ops.fleet.replacement import Replacement
 from services.ops.fleet.rest import Rest
 from services.ops.fleet.steps import Plan
@@ -329,6 +329,7 @@ class Run:
                 clock=every,
                 rest=rest,
                 waits=self.waits,
+                notices=self.notices,
             ),
             rest=rest,
             clock=every,
@@ -511,7 +512,7 @@ class Run:
 
     def write(self, journal: Journal) -> None:
         if self.world.disk_full:
-            raise OSError(28, "No space left on device")
+            raise NotKept("the journal cannot be written (No space left on device)")
         if self.alive:
             self.world.journal = journal
             self.phases.append(journal.phase)
@@ -528,6 +529,9 @@ class Run:
 
     def waits(self, why: str) -> None:
         self.waited.append(why)
+
+    def notices(self, what: str) -> None:
+        pass
 
 
 def error_of(error: AssertionError) -> Any:

@@ -21,7 +21,7 @@ from twisted.python.failure import Failure
 from ...clock import Clock
 from ...errors import RegistryError
 from ...values import Endpoint
-from ..backoff import Backoff
+from ..backoff import ReconnectBackoff
 from .ask import Answer, ask
 from .records import to_endpoints
 
@@ -79,7 +79,7 @@ class FollowedName:
         self._reactor = reactor
         self._clock = clock
         self._rng = rng
-        self._backoff = Backoff(rng, *_RETRY_S)
+        self._backoff = ReconnectBackoff(rng, *_RETRY_S)
         self._addresses: dict[str, tuple[str, ...]] = {}
         self._lost = False
         self._ended = False

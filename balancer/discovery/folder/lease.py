@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -38,13 +39,20 @@ def is_dead(descriptor: int) -> bool:
 class FolderLease:
     """See the module."""
 
-    def __init__(self, folder: Path, endpoint: Endpoint, clock: Clock) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        endpoint: Endpoint,
+        clock: Clock,
+        left: Callable[[FolderLease], None],
+    ) -> None:
         """Enter a replica.
 
         Args:
             folder: the service's.
             endpoint: what to tell of it.
             clock: when to look after the file.
+            left: called when it is withdrawn.
 
         Raises:
             RegistryError: a living replica has the name, or the folder cannot be written.
@@ -52,6 +60,7 @@ class FolderLease:
         self._folder = folder
         self._endpoint = endpoint
         self._clock = clock
+        self._left = left
         try:
             self._check_name()
             self._path, self._descriptor = self._enter()
@@ -80,6 +89,7 @@ class FolderLease:
         self._held = False
         self._looking.cancel()
         _remove(self._path, self._descriptor)
+        self._left(self)
 
     def _unwritable(self, error: OSError) -> RegistryError:
         return RegistryError(

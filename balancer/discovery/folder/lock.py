@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -29,13 +30,16 @@ class _Content(msgspec.Struct, frozen=True):
     note: str = ""
 
 
-def take_lock(path: Path, holder: str, clock: Clock) -> FolderLock | None:
+def take_lock(
+    path: Path, holder: str, clock: Clock, ended: Callable[[FolderLock], None]
+) -> FolderLock | None:
     """Take a lock, if nobody has it.
 
     Args:
         path: the file.
         holder: who takes it.
         clock: when to look after the file.
+        ended: called when it is not held any more.
 
     Raises:
         RegistryError: the file cannot be written.
@@ -55,19 +59,27 @@ def take_lock(path: Path, holder: str, clock: Clock) -> FolderLock | None:
     except OSError as error:
         _let_go(descriptor)
         raise _unwritable(path, error) from None
-    return FolderLock(path, descriptor, note, clock)
+    return FolderLock(path, descriptor, note, clock, ended)
 
 
 class FolderLock:
     """A lock that is held; see `balancer.discovery.Lock`."""
 
-    def __init__(self, path: Path, descriptor: int, note: str, clock: Clock) -> None:
+    def __init__(
+        self,
+        path: Path,
+        descriptor: int,
+        note: str,
+        clock: Clock,
+        ended: Callable[[FolderLock], None],
+    ) -> None:
         """Begin with a file that is locked, and has the holder's name in it."""
         self.note = note
         self.lost: Deferred[None] = Deferred()
         self._path = path
         self._descriptor = descriptor
         self._clock = clock
+        self._ended = ended
         self._held = True
         self._looking = clock.callLater(KEEP_S, self._look)
 
@@ -93,6 +105,7 @@ class FolderLock:
         if self._looking.active():
             self._looking.cancel()
         _let_go(self._descriptor)
+        self._ended(self)
 
     def _look(self) -> None:
         try:

@@ -17,6 +17,7 @@ import msgspec
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from ...clock import Clock
 from ...errors import RegistryError
@@ -25,7 +26,7 @@ from ..interface import Lease, Listener, Lock
 from ..listeners import Listeners
 from ..names import check_lock_name, is_name
 from .lease import FolderLease, is_dead
-from .lock import take_lock
+from .lock import FolderLock, take_lock
 
 # Time between two looks (seconds): half of the promised 200 ms.
 LOOK_S = 0.1
@@ -63,6 +64,8 @@ class FolderRegistry:
         self._entries: dict[str, dict[Path, _Entry]] = {}
         self._refused: set[tuple[Path, int]] = set()
         self._listeners = Listeners()
+        self._leases: dict[FolderLease, None] = {}
+        self._locks: dict[FolderLock, None] = {}
         self._unreadable: set[str] = set()
         self._looked_at = clock.seconds()
         self._next_look: IDelayedCall | None = None
@@ -91,7 +94,14 @@ class FolderRegistry:
             raise RegistryError(
                 f"replica name {endpoint.replica!r}: use letters, digits, '.', '_' and '-'"
             )
-        return FolderLease(self._folder / endpoint.service, endpoint, self._clock)
+        lease = FolderLease(
+            self._folder / endpoint.service,
+            endpoint,
+            self._clock,
+            lambda lease: self._leases.pop(lease, None),
+        )
+        self._leases[lease] = None
+        return lease
 
     def lock(self, name: str, holder: str) -> Deferred[Lock | None]:
         """Take a lock: the kernel's, on a file in a folder of its own."""
@@ -102,7 +112,11 @@ class FolderRegistry:
         return self._clock.seconds() - self._looked_at
 
     def close(self) -> None:
-        """Look no more."""
+        """Give up what is held, and look no more."""
+        for lock in list(self._locks):
+            lock.release().addErrback(_without_note)
+        for lease in list(self._leases):
+            lease.withdraw()
         self._listeners.clear()
         self._rest()
         for service in list(self._entries):
@@ -110,7 +124,15 @@ class FolderRegistry:
 
     def _lock(self, name: str, holder: str) -> Lock | None:
         check_lock_name(name)
-        return take_lock(self._folder / LOCKS / name, holder, self._clock)
+        lock = take_lock(
+            self._folder / LOCKS / name,
+            holder,
+            self._clock,
+            lambda lock: self._locks.pop(lock, None),
+        )
+        if lock is not None:
+            self._locks[lock] = None
+        return lock
 
     def _unfollowed(self, service: str) -> None:
         self._forget_all(service)
@@ -213,6 +235,11 @@ class FolderRegistry:
         entries = self._entries.pop(service, {})
         for path in list(entries):
             _forget(entries, path)
+
+
+def _without_note(failure: Failure) -> None:
+    """It is given back all the same, and nobody waits to be told."""
+    failure.trap(RegistryError)
 
 
 def _forget(entries: dict[Path, _Entry], path: Path) -> None:

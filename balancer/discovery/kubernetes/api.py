@@ -59,7 +59,7 @@ class Answer(NamedTuple):
         """What it says of a refusal."""
         try:
             return msgspec.json.decode(self.body, type=Status).message or str(self.status)
-        except msgspec.DecodeError:
+        except (ValueError, RecursionError):  # what msgspec raises is a ValueError
             return str(self.status)
 
 

@@ -218,5 +218,5 @@ def _decoded(answer: Answer, namespace: str) -> Lease:
         )
     try:
         return msgspec.json.decode(answer.body, type=Lease)
-    except msgspec.DecodeError as error:
+    except (ValueError, RecursionError) as error:  # what msgspec raises is a ValueError
         raise RegistryError(f"the API server's Lease is not understood: {error}") from None

@@ -28,7 +28,7 @@ from twisted.python.failure import Failure
 
 from ...clock import Clock
 from ...errors import RegistryError
-from ..backoff import Backoff
+from ..backoff import ReconnectBackoff
 from .api import Answer, KubernetesApi
 from .lines import Lines
 from .objects import EndpointSlice, EndpointSliceList, Event, Status
@@ -98,7 +98,7 @@ class SliceWatch:
         self._clock = clock
         self._listed = listed
         self._changed = changed
-        self._backoff = Backoff(rng, *_RETRY_S)
+        self._backoff = ReconnectBackoff(rng, *_RETRY_S)
         # What to go on from; None before the first list, "" where a list must be made anew.
         self._version: str | None = None
         self._lost: type[RegistryError] | None = None
@@ -214,7 +214,7 @@ class SliceWatch:
     def _decoded(self, data: bytes | msgspec.Raw, kind: type[Kind]) -> Kind:
         try:
             return msgspec.json.decode(data, type=kind)
-        except msgspec.DecodeError as error:
+        except (ValueError, RecursionError) as error:  # what msgspec raises is a ValueError
             self._version = ""
             raise _NotUnderstood(
                 f"what the API server {self._place.server} says is not understood: {error}"

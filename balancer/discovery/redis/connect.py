@@ -22,6 +22,14 @@ CONNECT_S = 1.0
 # How long a command may take (seconds): longer than any script here by far, and short enough that a
 # frozen server is noticed soon.
 COMMAND_S = 1.5
+_NEEDS_ONE = (
+    "it wants a password, and [registry] url gives none; write :PASSWORD@ before the host there, "
+    "or better ?password_file=PATH at the end"
+)
+# What a server says of a password that is not its own, and of one where it has none: since Redis 6,
+# and before.
+_IS_WRONG = ("WRONGPASS", "ERR invalid password")
+_HAS_NONE = ("without any password configured", "but no password is set")
 
 
 class Lost(Exception):
@@ -71,8 +79,13 @@ async def connect(
     return protocol
 
 
-async def log_in(protocol: Any, url: RedisUrl) -> None:
+async def log_in(protocol: Any, url: RedisUrl, at: str) -> None:
     """Give the password, if there is one.
+
+    Args:
+        protocol: the connection.
+        url: with the password.
+        at: where it leads, for people.
 
     Raises:
         Lost: it is refused.
@@ -82,17 +95,42 @@ async def log_in(protocol: Any, url: RedisUrl) -> None:
     try:
         await protocol.auth(url.password, url.user or None)
     except Exception as error:  # noqa: BLE001 - the library has several for a reply that is none
-        why = lost(error)
+        why = lost(error, at)
         if why.refused:
-            # Not the server's own words: where AUTH is unknown they repeat what was sent.
-            code = str(error).partition(" ")[0]
-            code = f" ({code})" if code in {"WRONGPASS", "NOPERM", "ERR"} else ""
-            raise Lost(f"the user or password is refused{code}", refused=True) from None
+            raise Lost(f"{at}: {refusal(str(error), url)}", refused=True) from None
         raise why from None
 
 
-def lost(error: BaseException) -> Lost:
-    """What a command failed with, in our terms."""
+def refusal(words: str, url: RedisUrl) -> str:
+    """Why a password was not taken, and what to do. Pure.
+
+    Not in the server's own words: where it does not know AUTH they repeat what was sent.
+
+    Args:
+        words: the server's.
+        url: with what was sent.
+    """
+    if any(said in words for said in _HAS_NONE):
+        given = "password_file" if url.password_file else "the password"
+        return (
+            f"it has no password, and [registry] url gives one; take {given} out of the url, "
+            "or set one in the server, with requirepass"
+        )
+    if words.startswith(_IS_WRONG):
+        what = "user or password is wrong, or the user is off" if url.user else "password is wrong"
+        places = [] if url.password_file and not url.user else ["[registry] url"]
+        places += [f"the file {url.password_file}"] if url.password_file else []
+        return f"the {what}; correct it in {' or '.join(places)}"
+    return "it refuses the AUTH command; allow it there, and give no user to a Redis older than 6"
+
+
+def lost(error: BaseException, at: str) -> Lost:
+    """What a command failed with, in our terms.
+
+    Args:
+        error: what came up.
+        at: where the connection leads, for people.
+    """
     from txredisapi import ResponseError  # noqa: PLC0415 - see the module
 
     if isinstance(error, Lost):
@@ -100,9 +138,9 @@ def lost(error: BaseException) -> Lost:
     if isinstance(error, ResponseError):
         words = str(error)
         if words.startswith("NOAUTH"):
-            words = "a password is needed: redis://:PASSWORD@HOST, or ?password_file=PATH"
-        return Lost(words, refused=True)
-    return Lost(_plain(error))
+            words = _NEEDS_ONE
+        return Lost(f"{at}: {words}", refused=True)
+    return Lost(f"{at}: {_plain(error)}")
 
 
 def _plain(error: BaseException) -> str:

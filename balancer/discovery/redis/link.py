@@ -19,7 +19,7 @@ from twisted.python.failure import Failure
 
 from ...clock import Clock
 from ...errors import RegistryError
-from ..backoff import Backoff
+from ..backoff import ReconnectBackoff
 from .connect import Lost
 from .sentinel import agreed, ask_sentinels, choose
 from .session import Session
@@ -71,7 +71,7 @@ class Link:
         self._came = came
         self._heard = heard
         self._rng = rng
-        self._backoff = Backoff(rng, _FIRST_S, _LONGEST_S)
+        self._backoff = ReconnectBackoff(rng, _FIRST_S, _LONGEST_S)
         self._attempt: Deferred[Session] | None = None
         self._retry: IDelayedCall | None = None
         self._check: IDelayedCall | None = None
@@ -81,7 +81,7 @@ class Link:
         self._said: set[bool] = set()
         # Of the server that was of no use last; another is tried first, if a Sentinel names one.
         self._useless: tuple[str, int] | None = None
-        self._why = "it has not answered yet"
+        self._why = Lost("it has not answered yet")
         self._closed = False
 
     def open(self) -> None:
@@ -122,17 +122,24 @@ class Link:
         self._lost_at = None
         self._said.clear()
 
-    def error(self, why: object = "") -> RegistryError:
-        """What to tell who needs it now."""
+    def error(self, why: Lost | None = None) -> RegistryError:
+        """What to tell who needs it now.
+
+        Args:
+            why: what has just come up; None for what came up last.
+        """
+        why = why or self._why
+        if why.refused:
+            return RegistryError(f"the registry {self._url.shown} refuses us ({why})")
         return RegistryError(
-            f"the registry {self._url.shown} does not answer ({why or self._why}); "
+            f"the registry {self._url.shown} does not answer ({why}); "
             "is it running, and is [registry] url right?"
         )
 
     def close(self) -> None:
         """End it; whoever waits is told."""
         self._closed = True
-        self._why = "it is closed"
+        self._why = Lost("it is closed")
         for call in (self._retry, self._check):
             if call is not None and call.active():
                 call.cancel()
@@ -211,10 +218,10 @@ class Link:
             self._again(why)
 
     def _again(self, why: BaseException | None) -> None:
-        self._why = str(why)
+        self._why = why if isinstance(why, Lost) else Lost(str(why))
         if self._lost_at is None:
             self._lost_at = self._clock.seconds()
-        refused = isinstance(why, Lost) and why.refused
+        refused = self._why.refused
         if refused not in self._said:
             self._said.add(refused)
             _log.warn(
@@ -222,6 +229,6 @@ class Link:
                 "it can be used",
                 url=self._url.shown,
                 what="refuses us" if refused else "is lost",
-                why=self._why,
+                why=str(self._why),
             )
         self._retry = self._clock.callLater(self._backoff.failed(), self._try)

@@ -79,8 +79,8 @@ async def ask_sentinels(reactor: Any, clock: Clock, url: RedisUrl) -> list[tuple
             waits.append(clock.callLater(GRACE_S, stop))
         check()
 
-    def failed(failure: Any) -> None:
-        reasons.append(lost(failure.value))
+    def failed(failure: Any, at: str) -> None:
+        reasons.append(lost(failure.value, at))
         check()
 
     def check() -> None:
@@ -95,8 +95,8 @@ async def ask_sentinels(reactor: Any, clock: Clock, url: RedisUrl) -> list[tuple
         )
         for host, port in url.hosts
     ]
-    for each in asking:
-        each.addCallbacks(knows, failed)
+    for each, (host, port) in zip(asking, url.hosts, strict=True):
+        each.addCallbacks(knows, failed, errbackArgs=(f"{host}:{port}",))
     try:
         await enough
     finally:
@@ -122,7 +122,7 @@ async def _ask(reactor: Any, host: str, port: int, url: RedisUrl) -> tuple[str, 
             # Sentinels have passwords of their own; where they have, it is the servers' here.
             if not url.password or not str(error).startswith("NOAUTH"):
                 raise
-            await log_in(protocol, url)
+            await log_in(protocol, url, f"{host}:{port}")
             address = await protocol.sentinel_get_master_addr_by_name(url.master)
     finally:
         protocol.transport.abortConnection()

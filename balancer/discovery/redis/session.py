@@ -45,6 +45,7 @@ class Session:
         self.epoch = b""
         self._reactor = reactor
         self.address = address
+        self._at = f"{address[0]}:{address[1]}"
         self._url = url
         self._heard = heard
         self._commands: Any = None
@@ -70,7 +71,7 @@ class Session:
             # Also when the attempt is given up from outside.
             self._abort()
             if isinstance(error, Exception):
-                raise lost(error) from None
+                raise lost(error, self._at) from None
             raise
         self._watch(self._commands)
 
@@ -130,7 +131,7 @@ class Session:
     async def _connect(self, heard: Callable[[str, bytes], None] | None) -> Any:
         protocol = await connect(self._reactor, *self.address, heard)
         try:
-            await log_in(protocol, self._url)
+            await log_in(protocol, self._url, self._at)
         except BaseException:
             protocol.transport.abortConnection()
             raise
@@ -154,11 +155,11 @@ class Session:
 
     def _watch(self, protocol: Any) -> None:
         protocol.whenDisconnected().addCallback(
-            lambda _: self.end(Lost(f"{self.address[0]}:{self.address[1]}: the connection broke"))
+            lambda _: self.end(Lost(f"{self._at}: the connection broke"))
         )
 
     def _failed(self, failure: Any) -> Any:
-        why = lost(failure.value)
+        why = lost(failure.value, self._at)
         self.end(why)
         raise why from None
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from balancer import Settings
 from balancer.wire import WireLimits
 
+from ..ranges import check_above_zero
+
 
 class ServerSettings(Settings, frozen=True, kw_only=True):
     """How a replica serves.
@@ -39,7 +41,4 @@ class ServerSettings(Settings, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        for name in self.__struct_fields__:
-            value = getattr(self, name)
-            if isinstance(value, (int, float)) and not value > 0:
-                raise ValueError(f"{name} must be above 0")
+        check_above_zero(self)

@@ -16,7 +16,7 @@ from twisted.logger import Logger
 
 from balancer import Clock
 
-from ..backoff import Backoff
+from ..backoff import RestartBackoff
 from .member import Member, Process, Seat, State
 from .messages import Contend, Drain, Serve, ToMaster, ToWorker
 from .settings import WorkersSettings
@@ -189,7 +189,7 @@ class Crew:
     def _set(self) -> list[Seat]:
         settings = self._settings
         seats = [
-            Seat(Backoff(settings.restart_first_s, settings.restart_most_s))
+            Seat(RestartBackoff(settings.restart_first_s, settings.restart_most_s))
             for _ in range(self._size)
         ]
         for seat in seats:

@@ -15,11 +15,41 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 
 
+class _Header(msgspec.Struct):
+    """What a log begins with, as far as it matters here."""
+
+    began: float
+
+
+class _Entry(msgspec.Struct):
+    """What follows, as far as it matters here."""
+
+    at_s: float
+    attempts: list[_Entry] = []
+
+
+def check(log: str) -> None:
+    """See that a log can be joined with others.
+
+    Args:
+        log: as for `joined`; it may be empty.
+
+    Raises:
+        ValueError: it is none, or one of a release that writes others.
+    """
+    try:
+        for number, line in enumerate(log.splitlines()):
+            msgspec.json.decode(line, type=_Entry if number else _Header)
+    except RecursionError as error:
+        raise ValueError(str(error)) from None
+
+
 def joined(logs: Iterable[str]) -> bytes:
     """Join logs.
 
     Args:
-        logs: each a header line and a line an entry; see `balancer.telemetry.decisions`.
+        logs: each a header line and a line an entry, see `balancer.telemetry.decisions`; such as
+            `check` lets pass.
 
     Returns:
         One such log, in the order of time; empty without any.

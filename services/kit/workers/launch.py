@@ -14,13 +14,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 from twisted.internet.error import ProcessExitedAlready
 from twisted.internet.protocol import ProcessProtocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from .messages import Lines, ToMaster, ToWorker, decode_to_master, encode_line
+from .messages import Lines, NotUnderstood, ToMaster, ToWorker, decode_to_master, encode_line
 from .scoreboard import ROWS, Scoreboard
 
 if TYPE_CHECKING:
@@ -167,7 +166,7 @@ class WorkerProcess(ProcessProtocol):
         for line in self._lines.feed(data):
             try:
                 message = decode_to_master(line)
-            except msgspec.DecodeError as error:
+            except NotUnderstood as error:
                 # A release whose words have changed: its silence will be noticed.
                 _log.error(
                     "worker {worker} is not understood ({error}): restart the whole replica",

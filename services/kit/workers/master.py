@@ -18,7 +18,7 @@ from ..listening import begin_listening
 from ..metrics import Exposition, process_collector
 from ..options import Options
 from .crew import Crew, NotStarted
-from .decisions import joined
+from .decisions import check, joined
 from .launch import Launcher
 from .member import Member, State
 from .messages import Reopen, Told, Wanted
@@ -141,7 +141,7 @@ class Workers:
     def decisions(self) -> Deferred[bytes]:
         """Why their calls went where they went, as JSON lines."""
         return self._ask("decisions").addCallback(
-            lambda told: joined(each.decisions for each in told)
+            lambda told: joined(each.decisions for each in told if _is_log(each.decisions))
         )
 
     def collect(self) -> Iterable[Metric]:
@@ -191,3 +191,17 @@ class Workers:
         if self._crew is None:
             return True
         return await self._crew.leave(wait_s)
+
+
+def _is_log(text: str) -> bool:
+    try:
+        check(text)
+    except ValueError as error:
+        # It keeps nobody from reading the others'.
+        _log.warn(
+            "a worker's decision log is not understood and left out ({error}): "
+            "restart the whole replica",
+            error=str(error),
+        )
+        return False
+    return True

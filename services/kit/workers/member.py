@@ -9,7 +9,7 @@ from typing import Protocol
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 
-from ..backoff import Backoff
+from ..backoff import RestartBackoff
 from .messages import Ask, CannotStart, Drain, Ready, Told, ToMaster, ToWorker, Wanted
 from .totals import Family
 
@@ -53,7 +53,7 @@ class Seat:
         restart: when it is.
     """
 
-    def __init__(self, backoff: Backoff) -> None:
+    def __init__(self, backoff: RestartBackoff) -> None:
         """Begin with nobody."""
         self.member: Member | None = None
         self.backoff = backoff
@@ -104,7 +104,8 @@ class Member:
         elif isinstance(message, CannotStart):
             self.why = message.why
         else:
-            self._answered = max(self._answered, message.number)
+            if message.number <= self._asked:  # what was never asked is no answer
+                self._answered = max(self._answered, message.number)
             self.families = message.families
             waiting = self._waiting.pop(message.number, None)
             if waiting is not None:

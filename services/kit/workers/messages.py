@@ -8,7 +8,7 @@ unknown field is ignored.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, TypeVar
 
 import msgspec
 
@@ -93,9 +93,43 @@ class Told(msgspec.Struct, tag="told"):
 ToWorker: TypeAlias = Serve | Contend | Ask | Reopen | Drain
 ToMaster: TypeAlias = Ready | CannotStart | Told
 
+# More than any decision log that somebody could read (bytes): a worker that has gone mad must not
+# fill the master's memory.
+_LINE_BYTES = 64 << 20
+
 _encode = msgspec.json.Encoder().encode
-decode_to_worker = msgspec.json.Decoder(ToWorker).decode
-decode_to_master = msgspec.json.Decoder(ToMaster).decode
+_to_worker: msgspec.json.Decoder[ToWorker] = msgspec.json.Decoder(ToWorker)
+_to_master: msgspec.json.Decoder[ToMaster] = msgspec.json.Decoder(ToMaster)
+_Message = TypeVar("_Message")
+
+
+class NotUnderstood(Exception):
+    """What was said is none of the messages; the text says where it differs."""
+
+
+def decode_to_worker(line: bytes) -> ToWorker:
+    """Read what the master says.
+
+    Raises:
+        NotUnderstood: it is something else.
+    """
+    return _decoded(_to_worker, line)
+
+
+def decode_to_master(line: bytes) -> ToMaster:
+    """Read what a worker says.
+
+    Raises:
+        NotUnderstood: it is something else.
+    """
+    return _decoded(_to_master, line)
+
+
+def _decoded(decoder: msgspec.json.Decoder[_Message], line: bytes) -> _Message:
+    try:
+        return decoder.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise NotUnderstood(str(error)) from None
 
 
 def encode_line(message: ToWorker | ToMaster) -> bytes:
@@ -109,11 +143,26 @@ class Lines:
     def __init__(self) -> None:
         """Begin with nothing received."""
         self._rest: list[bytes] = []
+        self._bytes = 0
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Take in a piece of the stream; its whole lines come out, without their ends."""
+        """Take in a piece of the stream.
+
+        Returns:
+            Its whole lines, without their ends. One that is longer than any message comes out
+            empty, which is none.
+        """
         first, *more = data.split(b"\n")
-        self._rest.append(first)
+        self._keep(first)
         for piece in more:
             yield b"".join(self._rest)
-            self._rest = [piece]
+            self._rest.clear()
+            self._bytes = 0
+            self._keep(piece)
+
+    def _keep(self, piece: bytes) -> None:
+        self._bytes += len(piece)
+        if self._bytes > _LINE_BYTES:
+            self._rest.clear()
+        else:
+            self._rest.append(piece)

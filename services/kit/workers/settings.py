@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from balancer import Settings
 
+from ..ranges import check_above_zero, check_at_least
+
 
 class WorkersSettings(Settings, frozen=True, kw_only=True):
     """How the workers of a replica with ``--workers`` are kept.
@@ -32,8 +34,5 @@ class WorkersSettings(Settings, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        for name in self.__struct_fields__:
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be above 0")
-        if self.restart_most_s < self.restart_first_s:
-            raise ValueError("restart_most_s must be at least restart_first_s")
+        check_above_zero(self)
+        check_at_least(self, "restart_most_s", "restart_first_s")

@@ -8,11 +8,16 @@ asks for a folder that somebody empties; and it knows nothing of collectors.
 The names and labels are those of a replica without workers, so that dashboards need not know. What
 a worker had counted when it died stays in the sums: a counter never goes back. Its gauges vanish
 with it. If a reload changes a histogram's bounds, what old workers counted stays under theirs.
+
+A number that is none (NaN, or beyond all bounds) is not told: JSON has no word for it, and a sum
+that it has once got into would never be a number again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import isfinite
+from typing import Annotated, Literal, cast
 
 import msgspec
 from prometheus_client.core import Metric
@@ -32,6 +37,17 @@ _SUMMED_GAUGES = frozenset(
 # These say something of one process only: the master's stand for the replica.
 _OWN = frozenset({"process_start_time_seconds", "process_max_fds", "python_info"})
 
+# The library takes no others, and raises when it is to show one.
+Kind = Literal[
+    "counter",
+    "gauge",
+    "summary",
+    "histogram",
+    "gaugehistogram",
+    "unknown",
+    "info",
+    "stateset",
+]
 _Key = tuple[str, tuple[tuple[str, str], ...]]
 
 
@@ -41,13 +57,13 @@ class Family(msgspec.Struct, array_like=True):
     Attributes:
         name: without the endings that its samples have.
         text: its help.
-        kind: such as "counter", "gauge" or "histogram".
+        kind: how its samples are to be read.
         samples: name, labels and value of each.
     """
 
-    name: str
+    name: Annotated[str, msgspec.Meta(min_length=1)]
     text: str
-    kind: str
+    kind: Kind
     samples: list[tuple[str, dict[str, str], float]]
 
 
@@ -62,8 +78,12 @@ def families_of(collectors: Iterable[Collector], *, of_master: bool = False) -> 
         Family(
             metric.name,
             metric.documentation,
-            metric.type,
-            [(sample.name, dict(sample.labels), float(sample.value)) for sample in metric.samples],
+            cast("Kind", metric.type),
+            [
+                (sample.name, dict(sample.labels), float(sample.value))
+                for sample in metric.samples
+                if isfinite(sample.value)
+            ],
         )
         for collector in collectors
         for metric in collector.collect()

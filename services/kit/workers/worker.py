@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import msgspec
 from twisted.application import service as twisted_service
 from twisted.internet import protocol
 from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
@@ -33,6 +32,7 @@ from .messages import (
     Contend,
     Drain,
     Lines,
+    NotUnderstood,
     Ready,
     Reopen,
     Serve,
@@ -214,7 +214,7 @@ class _Master(protocol.Protocol):
         for line in self._lines.feed(data):
             try:
                 message = decode_to_worker(line)
-            except msgspec.DecodeError as error:
+            except NotUnderstood as error:
                 _log.error("the master is not understood: {error}", error=str(error))
             else:
                 self._worker.told(message)

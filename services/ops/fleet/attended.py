@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
 import click
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 
 from ..faults import say
 from ..output import write_json
@@ -54,6 +54,9 @@ class Teller(Protocol):
     def now(self) -> float:
         """Seconds since the command began."""
 
+    def interrupted(self) -> str:
+        """Tell what follows from a ^C, and return it."""
+
 
 class Attended:
     """See the module."""
@@ -92,6 +95,7 @@ class Attended:
         self._as_json = as_json
         self._asked_to_stop = False
         self._ended: Deferred[Ended] = Deferred()
+        self._tailing: Deferred[list[str]] | None = None
 
     async def run(self, reactor: Any) -> int:
         """Do it.
@@ -108,8 +112,9 @@ class Attended:
         try:
             self._stop_showing()
             await self._tell(ended, status)
-        except OSError:  # whoever read it has enough: the status still says how it ended
+        except OSError:  # whoever read it has enough; the other stream may still have a reader
             mute()
+            self._tell_end(ended)
         return status
 
     async def _tell(self, ended: Ended, status: int) -> None:
@@ -135,25 +140,27 @@ class Attended:
             self._ended.callback(result)  # a failure is raised where it is awaited
 
     def _signalled(self) -> None:
-        if self._asked_to_stop:
-            if not self._ended.called:
-                self._ended.callback(Ended(Outcome.UNFINISHED, "it was ended at once"))
-            return
-        self._asked_to_stop = True
-        say(
-            "stopping: it is undone, or finished if the old replicas have begun to leave; once "
-            "more to end at once"
-        )
-        self._task.stop()
+        if self._ended.called:
+            if self._tailing is not None:
+                self._tailing.cancel()
+        elif self._asked_to_stop:
+            self._ended.callback(Ended(Outcome.UNFINISHED, "it was interrupted twice"))
+        else:
+            self._asked_to_stop = True
+            told = self._telling.interrupted()
+            if self._as_json:  # whoever pressed it may not see the events
+                say(told)
+            self._task.stop()
 
     async def _tell_log(self, why: str) -> None:
         """Show the end of the log of the replica that failed, if it was one."""
         for name in self._telling.members:
             if why.startswith(f"{name} "):
                 try:
-                    lines = await self._tail(name)
-                except DriverError:
-                    return
+                    self._tailing = self._tail(name)
+                    lines = await self._tailing
+                except (DriverError, OSError, CancelledError):
+                    return  # how it ended is worth more than the log
                 if lines:
                     say(f"the end of the log of {name}:")
                 for line in lines[-_TAIL_LINES:]:

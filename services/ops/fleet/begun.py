@@ -21,6 +21,7 @@ from .direct import DirectReplicas
 from .drivers import make_driver
 from .events import Event
 from .journal import JournalFile
+from .narrator import Narrator
 from .progress import Telling
 from .replacement import Replacement
 from .rest import Rest
@@ -46,7 +47,7 @@ class Begun(NamedTuple):
     kept: str
 
 
-def claim(wanted: Wanted, file: ConfigFile, mesh: Mesh, rest: Rest, telling: Any) -> Claim:
+def claim(wanted: Wanted, file: ConfigFile, mesh: Mesh, rest: Rest, telling: Narrator) -> Claim:
     """The lock of one replacement a service at a time."""
     return Claim(
         wanted.service,
@@ -56,6 +57,7 @@ def claim(wanted: Wanted, file: ConfigFile, mesh: Mesh, rest: Rest, telling: Any
         clock=mesh.clock,
         rest=rest,
         waits=telling.waits,
+        notices=telling.notices,
     )
 
 

@@ -29,6 +29,7 @@ class Claim:
         clock: Clock,
         rest: Rest,
         waits: Callable[[str], None],
+        notices: Callable[[str], None],
     ) -> None:
         """Take nothing yet.
 
@@ -40,6 +41,7 @@ class Claim:
             clock: monotonic.
             rest: between two tries.
             waits: told what is waited for.
+            notices: told, once, the word that the last holder left.
         """
         self._name = f"replace.{service}"
         self._service = service
@@ -49,6 +51,8 @@ class Claim:
         self._clock = clock
         self._rest = rest
         self._waits = waits
+        self._notices = notices
+        self._note = ""
         self._lock: Lock | None = None
 
     @property
@@ -76,6 +80,7 @@ class Claim:
                 self._waits(f"the registry's locks cannot be had ({error})")
             else:
                 if self._lock is not None:
+                    self._pass_on(self._lock.note)
                     self._lock.lost.addCallback(self._lost, self._lock)
                     return None
                 now = self._clock.seconds()
@@ -99,6 +104,11 @@ class Claim:
         if lock is not None:
             with suppress(RegistryError):  # then it goes back by itself
                 await lock.release(note[:4096])
+
+    def _pass_on(self, note: str) -> None:
+        if note and note != self._note:
+            self._notices(f"the last replacement of {self._service} did not get through: {note}")
+        self._note = note
 
     def _lost(self, _: None, lock: Lock) -> None:
         if self._lock is lock:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 import msgspec
 from twisted.internet.defer import Deferred, ensureDeferred
 
-from balancer import BadReply, CallError, Clock, Endpoint, Reply
+from balancer import BadReply, CallError, Clock, ConnectFailed, Endpoint, Reply
 from clients.contract import AnswerDecoder, Call, Contract, RequestEncoder
 
 from ..asking import Asker
@@ -66,12 +67,17 @@ class DirectReplicas:
 
     def announce(self, endpoint: Endpoint, weight: float) -> Deferred[None]:
         """See `Replicas`."""
-        target = f"/announce?weight={weight!r}"
-        return self._asker.ask(endpoint.admin, target, method="POST").addCallback(_heard)
+        return self._tell(endpoint, "/announce", weight=repr(weight))
 
     def drain(self, endpoint: Endpoint) -> Deferred[None]:
         """See `Replicas`."""
-        return self._asker.ask(endpoint.admin, "/drain", method="POST").addCallback(_heard)
+        return self._tell(endpoint, "/drain")
+
+    def _tell(self, endpoint: Endpoint, path: str, **fields: str) -> Deferred[None]:
+        # Ports are used again: whoever has this one by now is to know that another is meant.
+        query = urlencode({"replica": endpoint.replica, **fields})
+        told = self._asker.ask(endpoint.admin, f"{path}?{query}", method="POST")
+        return told.addCallback(_heard, endpoint)
 
 
 def smoke_calls(contract: type[Contract]) -> list[Call[Any, Any, Any]]:
@@ -110,7 +116,12 @@ def _figures(reply: Reply) -> Figures:
         raise BadReply(f"/metrics is not understood ({error})", sent=True) from None
 
 
-def _heard(reply: Reply) -> None:
+def _heard(reply: Reply, endpoint: Endpoint) -> None:
+    if reply.status == 421:
+        raise ConnectFailed(
+            f"another replica answers at {endpoint.admin} (421): {endpoint.replica} is not there "
+            "any more"
+        )
     # A replica that is told to announce itself while it leaves says so with a 503: it was heard.
     if reply.status not in (200, 202, 503):
         raise BadReply(f"its admin port answered {reply.status}", sent=True)

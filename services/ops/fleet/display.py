@@ -15,7 +15,16 @@ from balancer import Clock
 from ..faults import say
 from ..output import console, table
 from ..status import age
-from .events import BakeEvent, Event, PhaseEvent, ReplicaEvent, Side, StepEvent, WaitEvent
+from .events import (
+    BakeEvent,
+    Event,
+    NoticeEvent,
+    PhaseEvent,
+    ReplicaEvent,
+    Side,
+    StepEvent,
+    WaitEvent,
+)
 
 _PHASES = {
     "build": "{replicas} of version {version} to be built",
@@ -37,25 +46,28 @@ _STYLES = {
 
 def line_of(event: Event) -> str:
     """An event in one line; "" for what needs none."""
+    text = ""
     match event:
         case PhaseEvent():
             count = len(event.members)
             replicas = "1 replica" if count == 1 else f"{count} replicas"
             text = _PHASES[event.phase].format(replicas=replicas, version=event.version)
-            return f"{text}: {event.why}" if event.why else text
+            text = f"{text}: {event.why}" if event.why else text
         case ReplicaEvent():
             where = f" at {event.address}" if event.address else ""
-            return f"{event.replica} ({event.role}) is {event.state}{where}"
-        case StepEvent():
-            return f"{event.step} {event.replica}: {event.why}" if event.why else ""
+            text = f"{event.replica} ({event.role}) is {event.state}{where}"
+        case StepEvent() if event.why:
+            text = f"{event.step} {event.replica}: {event.why}"
         case BakeEvent():
-            return (
+            text = (
                 f"watched for {event.seconds:.0f} of {event.of_s:g} s: "
                 f"new {_side(event.new)}; old {_side(event.old)}"
             )
         case WaitEvent():
-            return f"waiting: {event.why}"
-    return ""
+            text = f"waiting: {event.why}"
+        case NoticeEvent():
+            text = event.what
+    return text
 
 
 def _side(side: Side) -> str:
@@ -110,6 +122,8 @@ class _LiveTable:
                 self._bake = line_of(event)
             case WaitEvent():
                 self._waiting = line_of(event)
+            case NoticeEvent():
+                say(line_of(event))  # above the table, where it stays
         self._live.update(self._drawn(now), refresh=True)
 
     def _drawn(self, now: float) -> Group:

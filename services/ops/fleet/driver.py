@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal, Protocol
+from collections.abc import Callable
+from typing import Any, Literal, Protocol, TypeVar
 
 import msgspec
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import TimeoutError as TookTooLong
+
+from balancer import Clock
+
+Answer = TypeVar("Answer")
 
 
 class Build(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,3 +86,28 @@ class Driver(Protocol):
 
 class DriverError(Exception):
     """A driver could not do what it was asked; the message says what happened and what to do."""
+
+
+async def ask(
+    driver: Driver, within_s: float, clock: Clock, method: Callable[..., Deferred[Answer]], *of: Any
+) -> Answer:
+    """Ask a driver, and have whatever comes of it be told as the driver's.
+
+    Args:
+        driver: who is asked.
+        within_s: how long it may take, in seconds.
+        clock: monotonic.
+        method: of the driver.
+        of: its arguments.
+
+    Raises:
+        DriverError: it could not, it did not answer, or the machine let it down.
+    """
+    reactor: Any = clock
+    try:
+        return await maybeDeferred(method, *of).addTimeout(within_s, reactor)
+    except TookTooLong:
+        why = f"did not answer within {within_s:g} s"
+    except OSError as error:
+        why = f"failed: {error}"
+    raise DriverError(f"the driver {driver.name} {why}") from None

@@ -111,6 +111,16 @@ class WaitEvent(Event, frozen=True, kw_only=True, tag="wait"):
     why: str
 
 
+class NoticeEvent(Event, frozen=True, kw_only=True, tag="notice"):
+    """Something that people should know, and that changes nothing by itself.
+
+    Attributes:
+        what: such as the word that an earlier replacement left, or what follows from a ^C.
+    """
+
+    what: str
+
+
 class EndedEvent(Event, frozen=True, kw_only=True, tag="ended"):
     """The last line.
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any, NamedTuple
 
 from twisted.internet.defer import Deferred, FirstError, gatherResults
-from twisted.internet.defer import TimeoutError as TookTooLong
 from twisted.python.failure import Failure
 
 from balancer import CallError, Clock
 
-from .driver import Driver, DriverError
+from .driver import Driver, DriverError, ask
 from .gather import Gatherer, Replicas
 from .journal import JournalKeeper
 from .steps import Announce, Forget, Leave, Make, Note, Remove, Smoke, Step
@@ -67,7 +66,7 @@ class Executor:
             told: called as each has ended.
 
         Returns:
-            Fires when all have ended; fails with `OSError` when the journal cannot be written.
+            Fires when all have ended; fails with `NotKept` when the journal cannot be kept.
         """
 
         async def one(step: Step) -> None:
@@ -90,7 +89,7 @@ class Executor:
                 self._journal.clear()
             case Make():
                 try:
-                    await self._ends(self._driver.build(step.build))
+                    await self._driven(self._driver.build, step.build)
                 except DriverError as error:
                     gatherer.faults[step.build.replica] = str(error)
                     raise
@@ -102,22 +101,15 @@ class Executor:
             case Leave():
                 if step.built:
                     # First: a supervisor would start again what has just left.
-                    await self._ends(self._driver.retire(step.replica))
+                    await self._driven(self._driver.retire, step.replica)
                 if step.endpoint is not None:
                     await self._replicas.drain(step.endpoint)
                     gatherer.told.add(step.replica)
             case Remove():
-                await self._ends(self._driver.remove(step.replica))
+                await self._driven(self._driver.remove, step.replica)
 
-    def _ends(self, answer: Deferred[None]) -> Deferred[None]:
-        """Have a driver that does not answer fail."""
-        clock: Any = self._clock
-        return answer.addTimeout(DRIVER_S, clock).addErrback(_too_slow, self._driver.name)
-
-
-def _too_slow(failure: Failure, name: str) -> None:
-    failure.trap(TookTooLong)
-    raise DriverError(f"the driver {name} did not answer within {DRIVER_S:g} s")
+    def _driven(self, method: Callable[..., Deferred[None]], *of: Any) -> Coroutine[Any, Any, None]:
+        return ask(self._driver, DRIVER_S, self._clock, method, *of)
 
 
 def _first_failure(failure: Failure) -> Failure:

@@ -23,7 +23,7 @@ from balancer.discovery import Registry
 
 from ..probe import READY, STANDBY
 from .bake import Comparison, Figures
-from .driver import Built, Driver, DriverError
+from .driver import Built, Driver, ask
 from .journal import Journal
 from .sampling import Samples
 from .view import Seen, View
@@ -116,14 +116,12 @@ class Gatherer:
         phase = (journal.generation, journal.phase, journal.share) if journal else ()
         if phase != self._phase:
             self._phase, self._since = phase, self._clock.seconds()
+        clock: Any = self._clock
         try:
-            endpoints = await self._asked(self._registry.endpoints(), REGISTRY_S)
+            endpoints = await self._registry.endpoints().addTimeout(REGISTRY_S, clock)
         except (RegistryError, TookTooLong) as error:
             return self._stale(f"the registry {self._registry.url} does not answer", error)
-        try:
-            known = await self._asked(self._driver.built(self._service), DRIVER_S)
-        except TookTooLong:
-            raise DriverError(f"the driver {self._driver.name} does not answer") from None
+        known = await ask(self._driver, DRIVER_S, self._clock, self._driver.built, self._service)
         listed = {e.replica: e for e in endpoints if e.service == self._service}
         built = {each.replica: each for each in known}
         # Those that were told to leave have left the registry, and may still finish what they have.
@@ -137,10 +135,6 @@ class Gatherer:
             since=self._since,
             comparison=await self._compared(journal),
         )
-
-    def _asked(self, answer: Deferred[Any], within_s: float) -> Deferred[Any]:
-        clock: Any = self._clock
-        return answer.addTimeout(within_s, clock)
 
     def _stale(self, what: str, error: Exception) -> View:
         why = f"{what} ({error})" if str(error) else what

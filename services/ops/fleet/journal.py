@@ -8,6 +8,8 @@ so that a process killed at any moment leaves the one or the other.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -58,6 +60,10 @@ class Journal(msgspec.Struct, frozen=True, kw_only=True):
     known: tuple[Endpoint, ...] = ()
 
 
+class NotKept(Exception):
+    """A journal could not be written or removed; the message says why and what to do."""
+
+
 class JournalKeeper(Protocol):
     """Where a service's journal is."""
 
@@ -68,14 +74,14 @@ class JournalKeeper(Protocol):
         """Put it in the place of the last one.
 
         Raises:
-            OSError: it cannot be kept.
+            NotKept: it cannot be kept.
         """
 
     def clear(self) -> None:
         """Have none; harmless when there is none.
 
         Raises:
-            OSError: it cannot be removed.
+            NotKept: it cannot be removed.
         """
 
 
@@ -113,23 +119,36 @@ class JournalFile:
 
     def write(self, journal: Journal) -> None:
         """Put it in the place of the last one, and on the disk."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        draft = self.path.with_suffix(".draft")
-        try:
-            with draft.open("wb") as file:
-                file.write(msgspec.json.format(msgspec.json.encode(journal)) + b"\n")
-                file.flush()
-                os.fsync(file.fileno())
-            draft.rename(self.path)
-        except OSError:
-            draft.unlink(missing_ok=True)
-            raise
-        self._settle()
+        with self._kept("written"):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            draft = self.path.with_suffix(".draft")
+            try:
+                with draft.open("wb") as file:
+                    file.write(msgspec.json.format(msgspec.json.encode(journal)) + b"\n")
+                    file.flush()
+                    os.fsync(file.fileno())
+                draft.rename(self.path)
+            except OSError:
+                with suppress(OSError):  # why there is no draft is told, not why it stays
+                    draft.unlink(missing_ok=True)
+                raise
+            self._settle()
 
     def clear(self) -> None:
         """Have none; harmless when there is none."""
-        self.path.unlink(missing_ok=True)
-        self._settle()
+        with self._kept("removed"):
+            self.path.unlink(missing_ok=True)
+            self._settle()
+
+    @contextmanager
+    def _kept(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise NotKept(
+                f"the journal {self.path} cannot be {what} ({error.strerror or error}); see to "
+                "that folder and its disk, and run it again"
+            ) from None
 
     def _settle(self) -> None:
         """Have the folder's own change on the disk too."""

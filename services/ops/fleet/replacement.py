@@ -20,7 +20,7 @@ from .driver import Driver, DriverError
 from .ended import Ended
 from .execute import Done, Executor
 from .gather import Gatherer, Replicas
-from .journal import Journal, JournalKeeper
+from .journal import Journal, JournalKeeper, NotKept
 from .plan import plan
 from .rest import Rest
 from .steps import Forget, Note, Outcome, Plan
@@ -147,13 +147,12 @@ class Replacement:
         before = self._journal
         try:
             done = await self._do(decided)
-        except OSError as error:
-            return _not_kept(error, before)
+        except NotKept as error:
+            return Ended(_left(before), str(error))
         if decided.ended is not None:
             return Ended(decided.ended, decided.why)
         if self._waited_in_vain(decided, done):
-            outcome = Outcome.REFUSED if before is None else Outcome.UNFINISHED
-            return Ended(outcome, decided.waiting)
+            return Ended(_left(before), decided.waiting)
         if self._journal is before:
             await self._pause(done)
         return None
@@ -189,6 +188,6 @@ class Replacement:
         await self._rest.sleep(wait_s)
 
 
-def _not_kept(error: OSError, journal: Journal | None) -> Ended:
-    why = f"the journal cannot be written ({error.strerror or error}); make room, and run it again"
-    return Ended(Outcome.REFUSED if journal is None else Outcome.UNFINISHED, why)
+def _left(journal: Journal | None) -> Outcome:
+    """How a command ends that cannot go on."""
+    return Outcome.REFUSED if journal is None else Outcome.UNFINISHED

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 from .events import Event
 
@@ -38,5 +37,12 @@ class Showing:
 
 
 def mute() -> None:
-    """Have all that is still written go nowhere."""
-    sys.stdout = sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
+    """Have what nobody reads any more go nowhere; a stream that can still be written to stays."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            # Underneath, so that what is left in its buffer goes the same way.
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream.fileno())
+            os.close(nowhere)

@@ -103,7 +103,7 @@ class _Up:
         self._prober = Prober(reactor, self._mesh.clock)
         settings = file.section("up", UpSettings)
         state = file.folder / ".mesh"
-        self._logs = logs = Logs(state / "logs", settings.log_bytes)
+        self._logs = logs = Logs(state / "logs", settings.log_bytes, catalogue.services)
         # Which of another run's replicas were announced concerns nobody any more.
         self._marks = state / "run"
         shutil.rmtree(self._marks, ignore_errors=True)

@@ -11,7 +11,7 @@ from twisted.internet.error import ProcessExitedAlready
 from twisted.internet.interfaces import IDelayedCall, IProcessTransport
 
 from balancer import Clock
-from services.kit.backoff import Backoff
+from services.kit.backoff import RestartBackoff
 from services.kit.settings import UpSettings
 
 from ..faults import Failed
@@ -79,7 +79,7 @@ class Kept:
         self._tell = tell
         self._on_end = on_end
         self._on_give_up = on_give_up
-        self._backoff = Backoff(settings.restart_first_s, settings.restart_most_s)
+        self._backoff = RestartBackoff(settings.restart_first_s, settings.restart_most_s)
         # Whoever had one built on standby waits for it, and decides what comes of a failure.
         self._tries = _HOPELESS_DEATHS if slot.mark is None else 1
         self._began = 0.0

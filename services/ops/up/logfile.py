@@ -23,6 +23,7 @@ class LogFile:
             most_bytes: how large it may grow before it is moved aside.
         """
         self.path = path
+        self._older = path.with_name(f"{path.name}.1")
         self._most_bytes = most_bytes
         self._began = 0
 
@@ -45,9 +46,15 @@ class LogFile:
         """
         with suppress(FileNotFoundError):  # whoever removes a log wants it smaller still
             if self.path.stat().st_size > self._most_bytes:
-                shutil.copyfile(self.path, self.path.with_name(f"{self.path.name}.1"))
+                shutil.copyfile(self.path, self._older)
                 os.truncate(self.path, 0)
                 self._began = 0
+
+    def remove(self) -> None:
+        """Remove both files; one that cannot be removed stays."""
+        for path in (self.path, self._older):
+            with suppress(OSError):
+                path.unlink()
 
     def tail(self, lines: int) -> list[str]:
         """The last lines that the latest process has written; none when there is no such file."""

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 
 from .logfile import LogFile
+from .oldlogs import Left, surplus
+
+# How many logs of replicas that are gone are kept for each service: those of the last replacements
+# of a service with a handful of replicas, and with both files of each a bounded part of the disk.
+KEPT = 20
+
+_NAME = re.compile(r"(.+)\.log(?:\.1)?").fullmatch
 
 
 class Logs:
@@ -14,15 +24,17 @@ class Logs:
         folder: where they lie.
     """
 
-    def __init__(self, folder: Path, most_bytes: int) -> None:
+    def __init__(self, folder: Path, most_bytes: int, services: Collection[str]) -> None:
         """Begin with none.
 
         Args:
-            folder: where they are to lie.
+            folder: where they are to lie; nobody else's logs lie there.
             most_bytes: how large each may grow before it is moved aside.
+            services: the names of those whose replicas may have left some there.
         """
         self.folder = folder
         self._most_bytes = most_bytes
+        self._services = services
         self._files: dict[str, LogFile] = {}
 
     def of(self, replica: str) -> LogFile:
@@ -39,10 +51,24 @@ class Logs:
         return log
 
     def forget(self, replica: str) -> None:
-        """Nobody writes to it any more; the file stays."""
+        """Nobody writes to it any more; the file stays until `KEPT` newer ones are left too."""
         self._files.pop(replica, None)
 
     def limit(self) -> None:
-        """Move aside what has grown too large."""
+        """Move aside what has grown too large, and remove what is too old."""
         for log in self._files.values():
             log.limit()
+        for replica in surplus(self._left(), self._services, KEPT):
+            self.of(replica).remove()
+
+    def _left(self) -> list[Left]:
+        """The logs of replicas that are gone, those of earlier runs among them."""
+        written: dict[str, float] = {}
+        with suppress(FileNotFoundError):  # the folder comes with the first log
+            for path in self.folder.iterdir():
+                name = _NAME(path.name)
+                if name and name[1] not in self._files:
+                    with suppress(FileNotFoundError):  # somebody else tidies up as well
+                        at = path.stat().st_mtime
+                        written[name[1]] = max(at, written.get(name[1], at))
+        return [Left(replica, at) for replica, at in written.items()]

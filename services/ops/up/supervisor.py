@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall
@@ -14,6 +14,10 @@ from services.kit.settings import UpSettings
 from ..probe import READY, STANDBY
 from .kept import Kept, Launch
 from .plan import Slot
+
+# A process of a replica: service, replica's name, process id. When a replica is started again, the
+# new process need not wait for what the dead one was asked.
+_Process: TypeAlias = tuple[str, str, int]
 
 # A change in the registry is seen within 200 ms; looking more often would show nothing sooner.
 _LOOK_S = 0.1
@@ -71,6 +75,11 @@ class Supervisor:
         self._all_ready: Deferred[None] = Deferred()
         self._all_ended: Deferred[bool] | None = None
         self._looking: IDelayedCall | None = None
+        # Whether the registry is being asked, and which processes are: each at most once at a time.
+        # One that hangs is given ten looks until its answer is given up, and would get a connection
+        # from each of them.
+        self._reading = False
+        self._asking: set[_Process] = set()
         self._began = 0.0
         self._killed = False
 
@@ -174,13 +183,15 @@ class Supervisor:
         self._looking = self._clock.callLater(_LOOK_S, self._look)
         if not self._waiting():
             return
-        # A registry that does not answer is asked again at the next look.
-        self._endpoints().addCallbacks(self._announced, lambda _: None)
+        if not self._reading:
+            self._reading = True
+            # A registry that does not answer is asked again at the next look.
+            self._endpoints().addBoth(self._read).addCallbacks(self._announced, lambda _: None)
         if not self._all_ready.called and self._overdue():
             kept = next(kept for kept in self.kept.values() if not kept.was_ready)
             kept.give_up(f"is not ready after {self._settings.ready_s:g} s")
 
-    def _waiting(self) -> dict[tuple[str, str, int], Kept]:
+    def _waiting(self) -> dict[_Process, Kept]:
         """Those that run and are not known to be ready, by service, name and process id."""
         return {
             (kept.slot.service, kept.slot.replica, kept.process.pid): kept
@@ -188,12 +199,23 @@ class Supervisor:
             if kept.process is not None and not kept.ready
         }
 
+    def _read(self, result: Any) -> Any:
+        self._reading = False
+        return result
+
     def _announced(self, endpoints: Sequence[Endpoint]) -> None:
         waiting = self._waiting()
         for endpoint in endpoints:
-            found = waiting.get((endpoint.service, endpoint.replica, endpoint.pid))
-            if found is not None:
-                self._state(endpoint).addCallback(self._asked, found, endpoint.pid)
+            process = (endpoint.service, endpoint.replica, endpoint.pid)
+            found = waiting.get(process)
+            if found is not None and process not in self._asking:
+                self._asking.add(process)
+                state = self._state(endpoint).addBoth(self._answered, process)
+                state.addCallback(self._asked, found, endpoint.pid)
+
+    def _answered(self, result: Any, process: _Process) -> Any:
+        self._asking.discard(process)
+        return result
 
     def _overdue(self) -> bool:
         late = self._clock.seconds() - self._began >= self._settings.ready_s

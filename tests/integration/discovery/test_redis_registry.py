@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from balancer import Endpoint, RegistryError
+from balancer.discovery import Registry
 from tests.processes import ROOT, sleep, until
 from tests.redis_servers import RedisServer, free_port
 from tests.registries import Opener, Told, endpoint
@@ -301,13 +302,16 @@ async def test_a_wrong_password_is_said_once_and_never_shown(
         registry = opened(url)
         told = Told(registry)
         await until(lambda: said, "the warning")
-        with pytest.raises(RegistryError, match="password is refused") as caught:
+        with pytest.raises(RegistryError) as caught:
             await registry.endpoints()
-        none = opened(f"redis://127.0.0.1:{server.port}")
-        with pytest.raises(RegistryError, match="a password is needed"):
-            await none.endpoints()
-        assert len(said) == 2, said
-        assert "refuses us (the user or password is refused (WRONGPASS))" in said[0]
+        refused = (
+            f"the registry redis://127.0.0.1:{server.port}/0 refuses us "
+            f"(127.0.0.1:{server.port}: the password is wrong; correct it in [registry] url)"
+        )
+        assert str(caught.value) == refused
+        assert said == [
+            f"{refused}; what was known stays, and it is tried until it can be used",
+        ]
         for text in (*said, str(caught.value), repr(caught.value), registry.url):
             assert "s3cret" not in text
         # It goes on trying: once the password is right, it is in.
@@ -322,16 +326,55 @@ async def test_a_wrong_password_is_said_once_and_never_shown(
         await told.until()
 
 
+async def refused(registry: Registry) -> str:
+    """Why a registry cannot be asked, from the address on."""
+    with pytest.raises(RegistryError) as caught:
+        await registry.endpoints()
+    assert "is it running" not in str(caught.value), "it is, and has answered"
+    assert "s3cret" not in f"{caught.value} {caught.value!r}"
+    return str(caught.value).partition(" refuses us (")[2].partition(": ")[2].rstrip(")")
+
+
+async def test_each_refusal_of_a_password_says_what_to_do(tmp_path: Path, opened: Opener) -> None:
+    (tmp_path / "secret").write_text("s3cret\n")
+    (tmp_path / "locked").mkdir()
+    with RedisServer(tmp_path / "locked", "--requirepass", "right") as server:
+        place = f"127.0.0.1:{server.port}"
+        assert await refused(opened(f"redis://{place}")) == (
+            "it wants a password, and [registry] url gives none; write :PASSWORD@ before the host "
+            "there, or better ?password_file=PATH at the end"
+        )
+        wrong = "correct it in"
+        assert await refused(opened(f"redis://{place}?password_file=secret")) == (
+            f"the password is wrong; {wrong} the file secret"
+        )
+        assert await refused(opened(f"redis://alice:s3cret@{place}")) == (
+            f"the user or password is wrong, or the user is off; {wrong} [registry] url"
+        )
+        assert await refused(opened(f"redis://alice@{place}?password_file=secret")) == (
+            f"the user or password is wrong, or the user is off; {wrong} [registry] url "
+            "or the file secret"
+        )
+    with RedisServer(tmp_path) as server:
+        place = f"127.0.0.1:{server.port}"
+        for given, url in {
+            "the password": f"redis://:s3cret@{place}",
+            "password_file": f"redis://{place}?password_file=secret",
+        }.items():
+            assert await refused(opened(url)) == (
+                f"it has no password, and [registry] url gives one; take {given} out of the url, "
+                "or set one in the server, with requirepass"
+            )
+
+
 async def test_a_server_that_repeats_what_it_was_sent_is_not_quoted(
     tmp_path: Path, opened: Opener, said: list[str]
 ) -> None:
     with RedisServer(tmp_path, "--rename-command", "AUTH", "") as server:
         assert b"s3cret" in server.ask("AUTH", "s3cret"), "this one does"
         registry = opened(f"redis://:s3cret@127.0.0.1:{server.port}")
-        with pytest.raises(RegistryError, match="password is refused") as caught:
-            await registry.endpoints()
-        for text in (*said, str(caught.value)):
-            assert "s3cret" not in text
+        assert (await refused(registry)).startswith("it refuses the AUTH command; ")
+        assert "s3cret" not in str(said)
 
 
 async def test_the_password_comes_from_a_file_too(tmp_path: Path, opened: Opener) -> None:
@@ -341,6 +384,74 @@ async def test_the_password_comes_from_a_file_too(tmp_path: Path, opened: Opener
         assert await registry.endpoints() == []
         told = Told(registry)
         await told.until()
+
+
+# A user with a password, beside the one without: while the server is frozen, a connection of this
+# one is being let in for as long as the test wants.
+ALICE = ("--user", "alice", "on", ">right", "~*", "&*", "+@all")
+
+
+def connections(port: int) -> int:
+    """How many connections to a port there are on this machine, accepted or not."""
+    lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
+    ends = [(fields[2], fields[3]) for fields in map(str.split, lines)]
+    return sum(
+        int(remote.rpartition(":")[2], 16) == port for remote, state in ends if state == "01"
+    )
+
+
+async def connecting(server: RedisServer, opened: Opener, connected: bool) -> tuple[Registry, Told]:
+    """One that follows a service, and whose second connection is on its way.
+
+    Args:
+        server: it is frozen from now on.
+        opened: opens the registry.
+        connected: whether the connection stands already, and waits to be let in.
+    """
+    registry = opened(f"redis://alice:right@127.0.0.1:{server.port}")
+    await registry.endpoints()
+    server.freeze()
+    told = Told(registry)
+    assert connections(server.port) == 1
+    if connected:
+        await until(lambda: connections(server.port) == 2, "the second connection")
+    return registry, told
+
+
+@pytest.mark.parametrize("connected", [False, True])
+async def test_a_watch_that_ends_while_it_is_connecting_leaves_nothing_behind(
+    tmp_path: Path, opened: Opener, said: list[str], connected: bool
+) -> None:
+    with RedisServer(tmp_path, *ALICE) as server:
+        registry, told = await connecting(server, opened, connected)
+        told.end()
+        server.thaw()
+        other = Told(registry, "products")
+        await other.until()
+        channels = server.ask("PUBSUB", "CHANNELS")
+        assert b":products" in channels
+        assert b":users" not in channels
+        opened(server.url).announce(endpoint())
+        again = Told(registry)
+        await again.until("users-1")
+        assert told.lists == []
+        assert said == []
+
+
+@pytest.mark.parametrize("connected", [False, True])
+async def test_one_that_is_closed_while_it_is_connecting_leaves_no_connection(
+    tmp_path: Path, opened: Opener, said: list[str], connected: bool
+) -> None:
+    with RedisServer(tmp_path, *ALICE) as server:
+        registry, told = await connecting(server, opened, connected)
+        registry.close()
+        server.thaw()
+        await until(lambda: not clients(server), "the end of all connections", 3.0)
+        # Neither does one come later.
+        await sleep(0.3)
+        assert clients(server) == []
+        assert told.lists == []
+        assert said == []
 
 
 async def test_databases_and_prefixes_are_apart(server: RedisServer, opened: Opener) -> None:

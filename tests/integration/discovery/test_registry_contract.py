@@ -12,7 +12,7 @@ import pytest_twisted
 from twisted.internet.defer import ensureDeferred
 
 from balancer import RegistryError
-from balancer.discovery import Registry
+from balancer.discovery import Lock, Registry
 from balancer.testing import FakeRegistry
 from tests.kubernetes_api import KubernetesApiServer
 from tests.processes import sleep, until
@@ -206,17 +206,50 @@ of_several = pytest.mark.parametrize("opener", ["folder", "redis"], indirect=Tru
 
 
 @of_several
-async def test_what_is_closed_gives_up_what_it_held(opener: Opener) -> None:
+async def test_what_is_closed_gives_up_its_leases(opener: Opener) -> None:
     theirs = opener()
     told = Told(opener())
-    theirs.announce(endpoint("users-1")).withdraw()
-    lease = theirs.announce(endpoint("users-2"))
+    gone = theirs.announce(endpoint("users-1"))
+    held = theirs.announce(endpoint("users-2"))
+    await told.until("users-1", "users-2")
+    gone.withdraw()
     await told.until("users-2")
-    lease.withdraw()
     theirs.close()
     await told.until()
-    seen = len(told.lists)
-    assert seen >= 2
+    # What is done with it afterwards is harmless, and enters nothing again.
+    held.change(endpoint("users-2", weight=0.5))
+    held.withdraw()
+    theirs.close()
+    assert await opener().endpoints() == []
+
+
+@pytest.mark.parametrize("opener", ["folder", "redis", "kubernetes"], indirect=True)
+async def test_what_is_closed_gives_up_its_locks(opener: Opener) -> None:
+    theirs, mine = opener(), opener()
+    held = await theirs.lock("replace.users", "you")
+    assert held is not None
+    lost: list[object] = []
+    held.lost.addCallback(lost.append)
+    assert await mine.lock("replace.users", "me") is None
+    theirs.close()
+    # Sooner by far than its time to live.
+    lock = await taken(mine, "replace.users")
+    await held.release("too late")
+    await lock.release()
+    again = await taken(mine, "replace.users")
+    assert again.note == ""
+    await again.release()
+    assert lost == [], "a holder who gives it up is not told of a loss"
+
+
+async def taken(registry: Registry, name: str) -> Lock:
+    """A lock, as soon as nobody has it."""
+    for _ in range(100):
+        lock = await registry.lock(name, "me")
+        if lock is not None:
+            return lock
+        await sleep(0.02)
+    raise AssertionError(f"{name} is not given back")
 
 
 @of_several

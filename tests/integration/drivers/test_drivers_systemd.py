@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -18,9 +18,9 @@ from twisted.internet.defer import DeferredList
 
 from balancer import Endpoint
 from services.ops.fleet.driver import Build, Built, DriverError
-from services.ops.fleet.drivers.program import Programs
 from tests.driven import Driven
 from tests.processes import ROOT, sleep
+from tests.txmesh import start_txmesh, txmesh
 
 pytestmark = pytest.mark.xdist_group("ops")
 
@@ -163,16 +163,22 @@ async def test_a_systemd_that_does_not_answer_is_told_and_not_waited_for(host: H
     systemctl.write_text(kept)
 
 
-async def test_a_program_that_is_not_there_is_told() -> None:
-    from twisted.internet import reactor
-
-    run = Programs(reactor)
-    with pytest.raises(DriverError, match="there is no program 'txmesh-none' here"):
-        await run(["txmesh-none"], 1.0)
-    output = await run(["sh", "-c", "echo out; echo err >&2; kill -9 $$"], 10.0)
-    assert output == (-9, "out\n", "err\n")
-    began = time.monotonic()
-    with pytest.raises(DriverError, match="sh has not answered"):
-        # Its own child keeps its output open.
-        await run(["sh", "-c", "sleep 5 & wait"], 0.2)
-    assert time.monotonic() - began < 4
+def test_a_replacement_goes_on_when_its_reader_has_enough(host: Host) -> None:
+    line = ("users", "--version", "2", "--replicas", "1", "--bake", "0", "--driver", "systemd")
+    with start_txmesh(host.folder, "replace", *line, "--config", "mesh.toml", "--json") as running:
+        assert running.stdout is not None
+        assert running.stderr is not None
+        first = json.loads(running.stdout.readline())
+        running.stdout.close()  # as by `| head -1`
+        told = running.stderr.read()
+        assert running.wait(timeout=20) == 0
+    # Standard error has a reader still, who is told of the end, and of nothing else.
+    assert told.splitlines() == [
+        "txmesh: no call came while the new version was watched: nothing is known of how it does",
+        told.splitlines()[-1],
+    ]
+    assert "users is replaced: 1 replica of version 2" in told
+    assert first["event"] != "ended"
+    status = json.loads(txmesh(host.folder, "status", "--config", "mesh.toml", "--json").stdout)
+    assert [(each["version"], each["state"]) for each in status["replicas"]] == [("2", "ready")]
+    assert not list((host.folder / ".mesh" / "replace").glob("*.json"))

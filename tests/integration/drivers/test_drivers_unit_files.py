@@ -19,15 +19,13 @@ from services.ops.fleet.drivers.program import Programs
 from services.ops.fleet.drivers.systemd import SystemdDriver
 from services.ops.fleet.drivers.unit import service_properties, unit_file, unit_name
 
-pytestmark = pytest.mark.skipif(
-    shutil.which("systemd-analyze") is None, reason="there is no systemd-analyze here"
-)
 # One that is there; systemd warns of "nobody".
 _USER = "daemon"
 BUILD = Build(service="users", replica="users-2.k3f-1", version="2")
 
 
 def analyze(*words: str) -> subprocess.CompletedProcess[str]:
+    assert shutil.which("systemd-analyze"), "deploy/system-packages.sh installs it"
     with TemporaryDirectory() as runtime:  # a user's manager looks for its own
         return subprocess.run(
             ["systemd-analyze", *words],

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple, Protocol
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.error import ProcessExitedAlready
 from twisted.internet.interfaces import IProcessTransport
 from twisted.internet.protocol import ProcessProtocol
@@ -43,7 +43,7 @@ class Run(Protocol):
 
         Returns:
             Fires with what came of it, whatever its status; fails with `DriverError` when it is not
-            there or was killed.
+            there, cannot be run or was killed.
         """
 
 
@@ -58,14 +58,16 @@ class Programs:
         """See `Run`."""
         path = shutil.which(line[0])
         if path is None:
-            raise DriverError(f"there is no program {line[0]!r} here; is it installed?")
+            text = f"there is no program {line[0]!r} here; is it installed, and executable?"
+            return fail(DriverError(text))
         running = _Running()
         try:
             running.process = self._reactor.spawnProcess(
                 running, path, list(line), env=dict(os.environ)
             )
         except OSError as error:
-            raise DriverError(f"{line[0]} cannot be started ({error.strerror or error})") from None
+            why = error.strerror or str(error)
+            return fail(DriverError(f"{line[0]} cannot be started ({why})"))
         timer = self._reactor.callLater(within_s, running.kill)
 
         def ended(result: Any) -> Any:

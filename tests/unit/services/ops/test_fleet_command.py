@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,7 @@ from services.ops.fleet.command import parse_share
 from services.ops.fleet.direct import misfit, smoke_calls
 from services.ops.fleet.display import line_of
 from services.ops.fleet.events import Event, ReplicaEvent, StepEvent
-from services.ops.fleet.journal import Journal, JournalFile
+from services.ops.fleet.journal import Journal, JournalFile, NotKept
 from services.ops.fleet.showing import Showing
 from tests.simulation.fleet_world import World, wanted
 
@@ -105,9 +104,16 @@ def test_a_journal_that_cannot_be_written_leaves_the_last_one(tmp_path: Path) ->
     file = JournalFile(tmp_path, "users")
     file.write(JOURNAL)
     (tmp_path / "replace" / "users.draft").mkdir()  # where the next one is to be drafted
-    with pytest.raises(OSError, match=r"users\.draft"):
+    with pytest.raises(NotKept, match=r"users\.json cannot be written \(Is a directory\)"):
         file.write(replace(JOURNAL, phase="undo"))
     assert file.read() == JOURNAL
+
+
+def test_a_journal_that_cannot_be_removed_is_told_so_too(tmp_path: Path) -> None:
+    file = JournalFile(tmp_path, "users")
+    file.path.mkdir(parents=True)
+    with pytest.raises(NotKept, match=r"users\.json cannot be removed"):
+        file.clear()
 
 
 def test_a_full_disk_stops_it_before_anything_is_done() -> None:
@@ -170,11 +176,7 @@ def test_events_are_lines_for_people() -> None:
     assert line_of(failed) == "make users-1: no room"
 
 
-def test_a_reader_who_has_enough_ends_the_showing_and_nothing_else(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(sys, "stdout", sys.stdout)
-    monkeypatch.setattr(sys, "stderr", sys.stderr)
+def test_a_reader_who_has_enough_ends_the_showing_and_nothing_else() -> None:
     shown: list[Event] = []
 
     def show(event: Event) -> None:
@@ -187,5 +189,3 @@ def test_a_reader_who_has_enough_ends_the_showing_and_nothing_else(
     for _ in range(3):
         showing(event)
     assert shown == [event]
-    print("this goes nowhere", file=sys.stdout)
-    sys.stdout.close()

@@ -87,6 +87,33 @@ async def test_what_is_no_question_is_refused(answering: Answering, line: bytes)
     assert answering.asked == []
 
 
+# Deeper than any reader follows; each begins like something that is understood.
+DEEP = b"[" * 100_000
+
+
+async def test_a_question_that_is_nested_too_deeply_is_refused(answering: Answering) -> None:
+    line = b'{"type":"built","service":"users","more":' + DEEP + b"\n"
+    assert b'"refusal","why":"not understood' in await answering.raw(line)
+    assert answering.asked == []
+    assert await answering.ask(BuiltAsked("users")) == Done()
+
+
+async def test_an_answer_that_is_nested_too_deeply_is_not_understood(tmp_path: Path) -> None:
+    from twisted.internet import reactor
+    from twisted.internet.protocol import Factory, Protocol
+
+    class Nests(Protocol):
+        def dataReceived(self, data: bytes) -> None:
+            assert self.transport is not None
+            self.transport.write(b'{"type":"done","more":' + DEEP + b"\n")
+
+    real: Any = reactor
+    port = real.listenUNIX(str(tmp_path / "s"), Factory.forProtocol(Nests))
+    with pytest.raises(NoAnswer, match="what was answered is not understood"):
+        await ask(reactor, tmp_path / "s", BuiltAsked("users"), within_s=10.0)
+    await port.stopListening()
+
+
 async def test_one_connection_asks_one_question(answering: Answering) -> None:
     line = b'{"type":"built","service":"users"}\n'
     assert (await answering.raw(line * 3)).count(b"done") == 1

@@ -136,5 +136,5 @@ def test_ages_are_short(seconds: float | None, text: str) -> None:
 
 def test_a_replica_in_the_status_has_the_fields_that_others_read() -> None:
     assert list(ReplicaReport.__struct_fields__) == [
-        "service", "replica", "address", "admin", "pid", "version", "state", "age_s",
+        "service", "replica", "address", "admin", "pid", "version", "state", "weight", "age_s",
     ]  # fmt: skip

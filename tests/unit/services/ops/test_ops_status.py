@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+from msgspec.structs import replace
 from twisted.internet.defer import Deferred, ensureDeferred, succeed
 from twisted.internet.task import Clock
 
@@ -14,7 +15,7 @@ from balancer.discovery import Memory, View
 from balancer.testing import FakeRegistry
 from services.ops.probe import Prober
 from services.ops.reports import StatusReport
-from services.ops.status import look
+from services.ops.status import look, show
 from tests.deferreds import now
 
 ONE = Endpoint(service="users", replica="users-1", address="10.0.0.1:80", pid=7)
@@ -79,3 +80,19 @@ def test_whoever_has_no_view_is_told(registry: FakeRegistry) -> None:
     registry.lose()
     with pytest.raises(RegistryError):
         looked(registry, None)
+
+
+def test_weights_are_shown_where_one_is_not_1(
+    registry: FakeRegistry, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = looked(registry, None)
+    assert [replica.weight for replica in report.replicas] == [1.0]
+    show(report)
+    assert "weight" not in capsys.readouterr().out
+    registry.set("users", [ONE, replace(ONE, replica="users-2.k3f-1", weight=0.053)])
+    report = looked(registry, None)
+    show(report)
+    heading, *rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert heading[-3:] == ["state", "weight", "age"]
+    assert [row[-3:] for row in rows] == [["ready", "1", "-"], ["ready", "0.053", "-"]]
+    assert [replica.weight for replica in report.replicas] == [1.0, 0.053]

@@ -14,10 +14,10 @@ from twisted.internet.interfaces import IProcessTransport
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
-from balancer import Endpoint
-from services.kit.backoff import Backoff
+from balancer import Endpoint, RegistryError
+from services.kit.backoff import RestartBackoff
 from services.kit.settings import UpSettings
-from services.ops.probe import READY, STANDBY
+from services.ops.probe import READY, SILENT, STANDBY, STARTING
 from services.ops.up.kept import Kept
 from services.ops.up.plan import Slot
 from services.ops.up.supervisor import NotReady, Supervisor
@@ -65,13 +65,18 @@ class World:
         self.failures: list[NotReady] = []
         self.fault: OSError | None = None
         self.room = 0
+        self.read: Callable[[], Deferred[list[Endpoint]]] = lambda: succeed(list(self.announced))
+        self.ask: Callable[[Endpoint], Deferred[str]] = lambda endpoint: succeed(
+            self.states.get(endpoint.pid, READY)
+        )
         self.supervisor = Supervisor(
             SLOTS,
             clock=self.clock,
             settings=UpSettings(**settings),
             launch=self._launch,
-            endpoints=lambda: succeed(list(self.announced)),
-            state=lambda endpoint: succeed(self.states.get(endpoint.pid, READY)),
+            # A test may put others in their place.
+            endpoints=lambda: self.read(),  # noqa: PLW0108
+            state=lambda endpoint: self.ask(endpoint),  # noqa: PLW0108
             tell=self.told.append,
         )
 
@@ -135,6 +140,94 @@ def test_an_entry_of_another_process_says_nothing() -> None:
     assert not fired(ready)
 
 
+class Hanging:
+    """Questions that get no answer until their time is up.
+
+    Attributes:
+        most: how many were open at once to one process, by its id.
+        count: how many there were in all.
+    """
+
+    def __init__(self, clock: Clock, lasts_s: float) -> None:
+        self.most: dict[int, int] = {}
+        self.count = 0
+        self._clock = clock
+        self._lasts_s = lasts_s
+        self._open: dict[int, int] = {}
+
+    def ask(self, pid: int, answer: object) -> Deferred[Any]:
+        self.count += 1
+        self._open[pid] = self._open.get(pid, 0) + 1
+        self.most[pid] = max(self.most.get(pid, 0), self._open[pid])
+        asked: Deferred[Any] = Deferred()
+        self._clock.callLater(self._lasts_s, self._end, pid, asked, answer)
+        return asked
+
+    def _end(self, pid: int, asked: Deferred[Any], answer: object) -> None:
+        self._open[pid] -= 1
+        if isinstance(answer, Exception):
+            asked.errback(answer)
+        else:
+            asked.callback(answer)
+
+
+def test_an_admin_port_that_hangs_is_not_asked_again_before_it_is_given_up() -> None:
+    world = World()
+    hangs = Hanging(world.clock, lasts_s=1.0)
+    hung = 100
+
+    def state(endpoint: Endpoint) -> Deferred[str]:
+        return hangs.ask(hung, SILENT) if endpoint.pid == hung else succeed(STARTING)
+
+    world.ask = state
+    ready = world.start()
+    for process in world.started:
+        world.announce(process)
+    world.advance(5)
+    assert hangs.most == {hung: 1}
+    assert 4 <= hangs.count <= 5, "once it is given up it is asked again"
+    # Neither does it hold up the others, nor itself for longer than its question.
+    world.ask = lambda _: succeed(READY)
+    world.advance(0.2)
+    assert world.supervisor.kept["users-2"].ready
+    world.advance(1)
+    assert fired(ready)
+
+
+def test_a_restarted_process_does_not_wait_for_what_the_dead_one_was_asked() -> None:
+    world = World()
+    world.start()
+    world.all_ready()
+    world.started[0].end("was killed by signal 9")
+    world.advance(0.15)
+    hangs = Hanging(world.clock, lasts_s=1000.0)
+    world.ask = lambda endpoint: hangs.ask(endpoint.pid, SILENT)
+    world.announce(world.started[2])
+    world.advance(0.2)
+    world.started[2].end("was killed by signal 9")
+    world.ask = lambda _: succeed(READY)
+    world.advance(0.5)
+    world.announce(world.started[3])
+    world.advance(0.2)
+    assert hangs.most == {102: 1}
+    assert world.told[-1] == "users-1 is ready again (process 103)"
+
+
+@pytest.mark.parametrize("answer", [[], RegistryError("gone")])
+def test_a_registry_that_hangs_is_not_asked_again_before_it_is_given_up(answer: object) -> None:
+    world = World()
+    hangs = Hanging(world.clock, lasts_s=2.0)
+    world.read = lambda: hangs.ask(0, answer)
+    ready = world.start()
+    world.advance(7)
+    assert hangs.most == {0: 1}
+    assert 3 <= hangs.count <= 4
+    world.read = lambda: succeed(list(world.announced))
+    world.advance(2)
+    world.all_ready()
+    assert fired(ready)
+
+
 def test_a_dead_replica_is_started_again_and_that_is_told() -> None:
     world = World()
     world.start()
@@ -193,7 +286,7 @@ def test_a_start_that_the_machine_refuses_is_told_and_stopped() -> None:
 
 
 def test_the_wait_starts_over_after_a_long_life() -> None:
-    backoff = Backoff(0.1, 10.0)
+    backoff = RestartBackoff(0.1, 10.0)
     waits = [backoff.after(lived) for lived in (1.0, 1.0, 1.0, 9.9, 10.0, 1.0)]
     assert waits == [0.1, 0.2, 0.4, 0.8, 0.1, 0.2]
     assert max(backoff.after(0.0) for _ in range(20)) == 10.0

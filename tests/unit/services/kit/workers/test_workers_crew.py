@@ -353,3 +353,12 @@ def test_what_is_counted_of_states(world: World) -> None:
     assert world.crew.count(State.SERVING) == 2
     world.reload()
     assert world.crew.count(State.STARTING) == 2
+
+
+def test_an_answer_that_nobody_asked_for_does_not_end_the_questions(world: World) -> None:
+    mad = world.started[0]
+    mad.say(Told(10**30, COUNTED))
+    mad.say(Told(-1, COUNTED))
+    world.advance(60)
+    assert not mad.over, "it goes on answering"
+    assert world.serving() == [1, 2]

@@ -1,0 +1,317 @@
+"""What `txmesh replace` tells: each change once, whose fault it was, and at once after a ^C."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.task import Clock
+
+from balancer.testing import FakeRegistry
+from services.ops.fleet.attended import Attended
+from services.ops.fleet.claim import Claim
+from services.ops.fleet.display import line_of
+from services.ops.fleet.driver import Build, Built
+from services.ops.fleet.ended import Ended
+from services.ops.fleet.events import Event, NoticeEvent, PhaseEvent, ReplicaEvent, WaitEvent
+from services.ops.fleet.execute import Done
+from services.ops.fleet.journal import Journal
+from services.ops.fleet.kubernetes import RollingTelling
+from services.ops.fleet.kubernetes.change import Running
+from services.ops.fleet.kubernetes.decide import Decision
+from services.ops.fleet.kubernetes.decide import Seen as SeenRollout
+from services.ops.fleet.kubernetes.observed import Pod, Rollout
+from services.ops.fleet.progress import Telling
+from services.ops.fleet.rest import Rest
+from services.ops.fleet.steps import Outcome, Plan
+from services.ops.fleet.view import View, Wanted
+from tests.deferreds import now
+from tests.simulation.fleet_world import Run, World, wanted
+
+NEW = ["users-2.k3f-1", "users-2.k3f-2"]
+
+
+class Told(Run):
+    """A run whose events are kept; a `Task` as well."""
+
+    def __init__(self, world: World, asked: Wanted) -> None:
+        self.events: list[Event] = []
+        self.telling = Telling(world.clock, asked.bake_s, self.events.append)
+        self.done: Deferred[Ended] = Deferred()
+        super().__init__(world, asked)
+
+    def looked(self, view: View, journal: Journal | None, decided: Plan) -> None:
+        self.telling.looked(view, journal, decided)
+
+    def did(self, done: Done) -> None:
+        self.telling.did(done)
+
+    def waits(self, why: str) -> None:
+        super().waits(why)
+        self.telling.waits(why)
+
+    def _end(self, ended: Ended) -> None:
+        super()._end(ended)
+        self.done.callback(ended)
+
+    def run(self) -> Coroutine[Any, Any, Ended]:
+        async def until_done() -> Ended:
+            return await self.done
+
+        return until_done()
+
+    def stop(self) -> None:
+        self.replacement.stop()
+
+
+@pytest.mark.parametrize("quality", ["good", "smokes-badly", "fails-calls"])
+def test_a_state_is_told_when_it_changes_and_once(quality: Any) -> None:
+    gone = 0
+    for seed in range(40):
+        world = World(seed, old=2, by_hand=seed % 2 == 0)
+        world.quality = quality
+        run = Told(world, wanted())
+        run.finish()
+        last: dict[str, tuple[str, str]] = {}
+        for event in run.events:
+            if isinstance(event, ReplicaEvent):
+                assert last.get(event.replica) != (event.state, event.address), (seed, event)
+                last[event.replica] = (event.state, event.address)
+                gone += event.state == "gone"
+    assert gone > 0
+
+
+def test_the_pods_of_a_rollout_are_told_of_likewise() -> None:
+    events: list[Event] = []
+    telling = RollingTelling(Clock(), 10.0, events.append)
+    pod = Pod(name="users-a", version="1", address="10.0.0.1:80")
+    for pods in ((pod,), (pod,), (), ()):
+        rollout = Rollout(current=True, wanted=1, pods=pods)
+        seen = SeenRollout(running=Running(version="1", image="i", replicas=1), rollout=rollout)
+        telling.looked(seen, Decision(waiting="0 of 1 are well"))
+    assert [(e.replica, e.state) for e in events if isinstance(e, ReplicaEvent)] == [
+        ("users-a", "starting"),
+        ("users-a", "gone"),
+    ]
+    assert [e.why for e in events if isinstance(e, WaitEvent)] == ["0 of 1 are well"]
+
+
+# Whose fault it was.
+
+
+class DiskOfTheDriver(Told):
+    """A driver that cannot write a file of its own."""
+
+    def build(self, build: Build) -> Deferred[None]:
+        raise OSError(28, "No space left on device", "/etc/units/users")
+
+
+class SilentKernel(Told):
+    """A driver that cannot open a socket."""
+
+    def built(self, service: str) -> Deferred[list[Built]]:
+        return fail(OSError(24, "Too many open files"))
+
+
+def test_a_disk_that_is_full_for_the_driver_is_not_told_as_the_journals() -> None:
+    world = World(1, old=2)
+    run = DiskOfTheDriver(world, wanted())
+    ended = run.finish()
+    assert ended.outcome is Outcome.ROLLED_BACK
+    assert "cannot be built: the driver world failed: [Errno 28]" in ended.why
+    assert "/etc/units/users" in ended.why
+    assert "journal" not in ended.why
+    assert world.journal is None
+
+
+def test_nor_is_a_driver_that_cannot_even_be_asked() -> None:
+    ended = SilentKernel(World(1, old=2), wanted()).finish()
+    assert ended == (Outcome.REFUSED, "the driver world failed: [Errno 24] Too many open files")
+
+
+# The word of the last holder.
+
+
+def test_the_word_that_the_last_holder_of_the_lock_left_is_told_once() -> None:
+    clock = Clock()
+    registry = FakeRegistry(clock)
+    now(registry.lock("replace.users", "an earlier one"))
+    registry.unlock("replace.users", note="1 of 2 old replicas take calls")
+    noticed: list[str] = []
+    claim = Claim(
+        "users",
+        registry=registry,
+        holder="a test",
+        lock_s=13.0,
+        clock=clock,
+        rest=Rest(clock),
+        waits=noticed.append,
+        notices=noticed.append,
+    )
+    assert now(Deferred.fromCoroutine(claim.take(patient=True))) is None
+    registry.unlock("replace.users", lost=True)
+    assert not claim.held
+    assert now(Deferred.fromCoroutine(claim.take(patient=True))) is None
+    assert noticed == [
+        "the last replacement of users did not get through: 1 of 2 old replicas take calls"
+    ]
+    now(Deferred.fromCoroutine(claim.release()))
+    assert now(Deferred.fromCoroutine(claim.take(patient=True))) is None
+    assert len(noticed) == 1
+
+
+# ^C.
+
+
+class Hanging(Told):
+    """A driver that takes every order and never answers."""
+
+    def build(self, build: Build) -> Deferred[None]:
+        return Deferred()
+
+
+class Reactor:
+    """What signals need of a reactor."""
+
+    def callFromThread(self, function: Callable[[], None]) -> None:
+        function()
+
+
+@pytest.fixture
+def _handlers() -> Iterator[None]:
+    """The test process's own handlers, put back."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = [signal.getsignal(number) for number in numbers]
+    yield
+    for number, handler in zip(numbers, before, strict=True):
+        signal.signal(number, handler)
+
+
+def attend(
+    run: Told, *, as_json: bool = False, tail: Deferred[list[str]] | None = None
+) -> Deferred[int]:
+    """Run it as the command does; fires with the exit status."""
+    attended = Attended(
+        "users",
+        "2",
+        task=run,
+        telling=run.telling,
+        stop_showing=lambda: None,
+        tail=lambda _: Deferred() if tail is None else tail,
+        kept="users.json",
+        as_json=as_json,
+    )
+    return Deferred.fromCoroutine(attended.run(Reactor()))
+
+
+def step_until(run: Told, phase: str) -> None:
+    """Let time pass until a phase is told and its first steps are under way."""
+    for _ in range(1000):
+        if run.telling.phase == phase and run.telling.under_way:
+            return
+        run.world.step()
+    raise AssertionError(f"never there: {run.telling.phase} {run.telling.under_way}")
+
+
+def notices(run: Told) -> list[str]:
+    return [line_of(event) for event in run.events if isinstance(event, NoticeEvent)]
+
+
+@pytest.mark.usefixtures("_handlers")
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_first_interrupt_is_answered_at_once_though_the_driver_hangs(
+    as_json: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = Hanging(World(1, old=2), wanted())
+    status = attend(run, as_json=as_json)
+    step_until(run, "build")
+    signal.raise_signal(signal.SIGINT)
+    told = (
+        f"interrupted: it is undone; under way: make {NEW[0]}, make {NEW[1]}; "
+        "^C again leaves it as it is, for the next run"
+    )
+    assert notices(run) == [told]
+    # Where events go to a file, whoever pressed it sees it all the same.
+    assert capsys.readouterr().err == (f"txmesh: {told}\n" if as_json else "")
+    assert not status.called
+
+
+@pytest.mark.usefixtures("_handlers")
+def test_a_second_interrupt_leaves_it_to_the_next_run(capsys: pytest.CaptureFixture[str]) -> None:
+    run = Hanging(World(1, old=2), wanted())
+    status = attend(run)
+    step_until(run, "build")
+    signal.raise_signal(signal.SIGINT)
+    signal.raise_signal(signal.SIGTERM)
+    assert now(status) == 3
+    told = capsys.readouterr().err
+    assert "users is unfinished (users.json); run it again to go on" in told
+    assert run.world.journal is not None
+    run.kill()
+    # As promised.
+    assert run.world.run(wanted()).finish().outcome is Outcome.REPLACED
+
+
+@pytest.mark.usefixtures("_handlers")
+def test_an_interrupt_says_what_is_waited_for() -> None:
+    run = Told(World(1, old=2), wanted())
+    attend(run)
+    step_until(run, "build")
+    run.world.driver_up = False
+    run.world.pass_time(3.0)
+    signal.raise_signal(signal.SIGINT)
+    assert notices(run)[0].startswith("interrupted: it is undone; it waits: it is away; ^C again")
+
+
+@pytest.mark.usefixtures("_handlers")
+def test_an_interrupt_says_nothing_of_a_wait_that_is_over() -> None:
+    run = Told(World(1, old=2), wanted(bake_s=20.0))
+    attend(run)
+    step_until(run, "bake")
+    run.world.pass_time(5.0)
+    assert any("new replicas" in line_of(e) for e in run.events if isinstance(e, WaitEvent))
+    signal.raise_signal(signal.SIGINT)
+    assert notices(run)[0].startswith("interrupted: it is undone; it looks how the replicas are;")
+
+
+@pytest.mark.usefixtures("_handlers")
+def test_an_interrupt_after_the_drain_began_says_that_it_is_finished() -> None:
+    run = Told(World(1, old=2), wanted())
+    status = attend(run)
+    step_until(run, "drain")
+    signal.raise_signal(signal.SIGINT)
+    assert "the old replicas have begun to leave, so it is finished" in notices(run)[0]
+    run.finish()
+    assert now(status) == 0
+
+
+@pytest.mark.usefixtures("_handlers")
+def test_nobody_waits_for_a_log_that_does_not_come(capsys: pytest.CaptureFixture[str]) -> None:
+    world = World(1, old=2)
+    world.quality = "dies"
+    run = Told(world, wanted())
+    status = attend(run, tail=Deferred())
+    run.finish()
+    assert not status.called
+    signal.raise_signal(signal.SIGINT)
+    assert now(status) == 1
+    assert "users is rolled back" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("_handlers")
+def test_a_log_that_cannot_be_read_silences_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    world = World(1, old=2)
+    world.quality = "dies"
+    run = Told(world, wanted())
+    status = attend(run, tail=fail(OSError(5, "Input/output error")))
+    run.finish()
+    assert now(status) == 1
+    assert "users is rolled back" in capsys.readouterr().err
+
+
+def test_a_notice_is_a_line_for_people() -> None:
+    assert line_of(NoticeEvent(at_s=1.0, what="it is so")) == "it is so"
+    assert line_of(PhaseEvent(at_s=1.0, phase="held", version="2", members=())) != ""
