@@ -11,6 +11,9 @@ SETUP := $(VENV)/.setup-done
 BENCH_SETUP := $(VENV)/.bench-done
 # Two workers for two cores; each replica that a test starts is a process of its own.
 WORKERS ?= 2
+# Some machines are set to keep no bytecode; each process that starts here would compile all of its
+# code again, for half a second of CPU.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test check bench clean system-packages
