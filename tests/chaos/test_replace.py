@@ -19,7 +19,7 @@ import pytest
 
 from clients import Mesh
 from tests.chaos.mixed_load import MixedLoad
-from tests.processes import sleep, until
+from tests.processes import ROOT, sleep, until
 from tests.redis_servers import RedisServer
 from tests.txmesh import COMMAND, Up
 
@@ -118,9 +118,10 @@ async def all_are(load: MixedLoad, names: list[str]) -> None:
 
 
 def release(folder: Path, name: str, trouble: str) -> str:
-    """A folder of code that runs before all other."""
+    """A release of the services as they are, with trouble that begins before all other code."""
     made = folder / name
     made.mkdir()
+    (made / "services").symlink_to(ROOT / "services")
     (made / "sitecustomize.py").write_text(trouble)
     return str(made)
 
