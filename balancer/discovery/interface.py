@@ -110,6 +110,17 @@ class Registry(Protocol):
             when the registry cannot be reached, or keeps no locks.
         """
 
+    def holder(self, name: str) -> Deferred[str]:
+        """Ask who has a lock now.
+
+        Args:
+            name: the lock's.
+
+        Returns:
+            Fires with the holder, in its own words as given to `lock`, or with "" when nobody has
+            it; fails with `RegistryError` as `lock` does.
+        """
+
     def age_s(self) -> float | None:
         """How long ago the registry last told or confirmed what is known of it, in seconds.
 
@@ -117,4 +128,8 @@ class Registry(Protocol):
         """
 
     def close(self) -> None:
-        """End all watching; leases and locks that are held are given up."""
+        """End all watching; leases and locks that are held are given up.
+
+        None is to be had after that: `announce` raises `RegistryError`, and `lock` and `holder`
+        fail with it.
+        """

@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 
 from ..errors import ConfigError, RegistryError
 from ..values import Endpoint, split_address
+from .closed import was_closed
 from .interface import Lease, Listener, Lock
 
 _SERVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*").fullmatch
@@ -58,6 +59,7 @@ class StaticRegistry:
         services = dict.fromkeys(endpoint.service for endpoint in endpoints)
         self.url = f"static:{','.join(services)}"
         self._endpoints = endpoints
+        self._closed = False
 
     def watch(self, service: str, listener: Listener) -> Callable[[], None]:
         """Tell the listener once: nothing changes here."""
@@ -72,8 +74,11 @@ class StaticRegistry:
         """Check that a replica listens where callers will look for it.
 
         Raises:
-            RegistryError: its address is not written down, so nobody would call it.
+            RegistryError: its address is not written down, so nobody would call it; or this was
+                closed.
         """
+        if self._closed:
+            raise was_closed(self.url)
         known = [e.address for e in self._endpoints if e.service == endpoint.service]
         if endpoint.address not in known:
             raise RegistryError(
@@ -89,19 +94,31 @@ class StaticRegistry:
         Returns:
             Fails with `RegistryError`.
         """
-        return fail(
-            RegistryError(
-                f"the static registry keeps no locks, and {name} needs one; "
-                "use a registry such as file:.mesh/leases or redis://HOST:PORT"
-            )
-        )
+        return fail(self._without_locks(name))
+
+    def holder(self, name: str) -> Deferred[str]:
+        """Nobody keeps locks here.
+
+        Returns:
+            Fails with `RegistryError`.
+        """
+        return fail(self._without_locks(name))
 
     def age_s(self) -> float:
         """Never old."""
         return 0.0
 
     def close(self) -> None:
-        """Nothing to end."""
+        """Take no replica any more; nothing else is to be ended."""
+        self._closed = True
+
+    def _without_locks(self, name: str) -> RegistryError:
+        if self._closed:
+            return was_closed(self.url)
+        return RegistryError(
+            f"the static registry keeps no locks, and {name} needs one; "
+            "use a registry such as file:.mesh/leases or redis://HOST:PORT"
+        )
 
 
 class _NoLease:

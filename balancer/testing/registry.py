@@ -112,8 +112,13 @@ class FakeRegistry:
         """Take a lock, if nobody has it."""
         if name in self._locks:
             return succeed(None)
-        lock = self._locks[name] = _FakeLock(self, name, self._notes.get(name, ""))
+        lock = self._locks[name] = _FakeLock(self, name, holder, self._notes.get(name, ""))
         return succeed(lock)
+
+    def holder(self, name: str) -> Deferred[str]:
+        """Who has a lock now; "" for nobody."""
+        lock = self._locks.get(name)
+        return succeed("" if lock is None else lock.holder)
 
     def unlock(self, name: str, note: str | None = None, *, lost: bool = False) -> None:
         """Give a lock back, or take it from its holder; harmless when nobody has it.
@@ -140,7 +145,11 @@ class FakeRegistry:
         return self._clock.seconds() - self._lost_at
 
     def close(self) -> None:
-        """Tell nobody any more."""
+        """Tell nobody any more.
+
+        Leases and locks are not given up, and can be had after it too: one object stands for the
+        registry of all processes of a test, and only one of them has closed it.
+        """
         self._listeners.clear()
 
     def _tell(self, service: str) -> None:
@@ -163,8 +172,9 @@ class _FakeLease:
 
 
 class _FakeLock:
-    def __init__(self, registry: FakeRegistry, name: str, note: str) -> None:
+    def __init__(self, registry: FakeRegistry, name: str, holder: str, note: str) -> None:
         self.note = note
+        self.holder = holder
         self.lost: Deferred[None] = Deferred()
         self._registry = registry
         self._name = name

@@ -422,6 +422,15 @@ class Run:
         taken: Deferred[FakeLock | None] = self._after(take)
         return taken
 
+    def holder(self, name: str) -> Deferred[str]:
+        def look() -> str:
+            if not self.world.registry_up:
+                raise RegistryError("it is lost")
+            return "test" if self.world.lock is not None else ""
+
+        found: Deferred[str] = self._after(look)
+        return found
+
     # The driver.
 
     def _driven(self, work: Callable[[], Any], *, order: bool = True) -> Any:

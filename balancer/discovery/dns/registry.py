@@ -12,6 +12,7 @@ from twisted.python.failure import Failure
 from ...clock import Clock
 from ...errors import RegistryError
 from ...values import Endpoint
+from ..closed import was_closed
 from ..interface import Lease, Listener, Lock
 from ..listeners import Listeners
 from .followed import FollowedName
@@ -42,6 +43,7 @@ class DnsRegistry:
         self._listeners = Listeners()
         self._followed: dict[str, FollowedName] = {}
         self._leases: list[UnkeptLease] = []
+        self._closed = False
 
     def watch(self, service: str, listener: Listener) -> Callable[[], None]:
         """Follow a service; it is told as soon as the DNS has answered."""
@@ -70,7 +72,13 @@ class DnsRegistry:
         return gatherResults(asked, consumeErrors=True).addCallbacks(_joined, _first)
 
     def announce(self, endpoint: Endpoint) -> Lease:
-        """Look once, after a while, whether the DNS knows the replica: others enter it."""
+        """Look once, after a while, whether the DNS knows the replica: others enter it.
+
+        Raises:
+            RegistryError: this was closed.
+        """
+        if self._closed:
+            raise was_closed(self.url)
         lease = UnkeptLease(endpoint, self._clock, self._ask_once)
         self._leases.append(lease)
         return lease
@@ -81,12 +89,15 @@ class DnsRegistry:
         Returns:
             Fails with `RegistryError`.
         """
-        return fail(
-            RegistryError(
-                f"the DNS keeps no locks, and {name} needs one; "
-                "use a registry such as file:.mesh/leases or redis://HOST:PORT"
-            )
-        )
+        return fail(self._without_locks(name))
+
+    def holder(self, name: str) -> Deferred[str]:
+        """Nobody keeps locks here.
+
+        Returns:
+            Fails with `RegistryError`.
+        """
+        return fail(self._without_locks(name))
 
     def age_s(self) -> float | None:
         """Seconds since the last answer, of the watched service that has waited longest for one."""
@@ -99,12 +110,21 @@ class DnsRegistry:
 
     def close(self) -> None:
         """Ask no more."""
+        self._closed = True
         self._listeners.clear()
         followed, self._followed = self._followed, {}
         for each in followed.values():
             each.end()
         for lease in self._leases:
             lease.withdraw()
+
+    def _without_locks(self, name: str) -> RegistryError:
+        if self._closed:
+            return was_closed(self.url)
+        return RegistryError(
+            f"the DNS keeps no locks, and {name} needs one; "
+            "use a registry such as file:.mesh/leases or redis://HOST:PORT"
+        )
 
     def _follow(self, service: str, name: str) -> FollowedName:
         return FollowedName(

@@ -18,9 +18,12 @@ from twisted.internet.defer import Deferred, fail, succeed
 
 from ...clock import Clock
 from ...errors import RegistryError
+from .lease import is_dead
 
 # How often a holder looks whether its file is still the one that others would lock (seconds).
 KEEP_S = 1.0
+# How often a lock is tried that is in the hands of who only looks: a few microseconds each time.
+_TRIES = 10
 
 
 class _Content(msgspec.Struct, frozen=True):
@@ -50,16 +53,40 @@ def take_lock(
     except OSError as error:
         raise _unwritable(path, error) from None
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not _try(descriptor):
+            os.close(descriptor)
+            return None
         note = _read(descriptor).note
         _write(descriptor, _Content(holder, note))
-    except BlockingIOError:
-        os.close(descriptor)
-        return None
     except OSError as error:
         _let_go(descriptor)
         raise _unwritable(path, error) from None
     return FolderLock(path, descriptor, note, clock, ended)
+
+
+def read_holder(path: Path) -> str:
+    """Who has a lock now; "" when nobody has.
+
+    Args:
+        path: the file.
+
+    Raises:
+        RegistryError: the file cannot be read.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        raise _unreadable(path, error) from None
+    try:
+        holder = _read(descriptor).holder
+        # Who gives it back takes the name out; who was killed leaves it there.
+        return "" if not holder or is_dead(descriptor) else holder
+    except OSError as error:
+        raise _unreadable(path, error) from None
+    finally:
+        os.close(descriptor)
 
 
 class FolderLock:
@@ -125,6 +152,30 @@ def _unwritable(path: Path, error: OSError) -> RegistryError:
         f"the lock {path} cannot be written ({error.strerror}); "
         "give another registry with [registry] url"
     )
+
+
+def _unreadable(path: Path, error: OSError) -> RegistryError:
+    return RegistryError(
+        f"the lock {path} cannot be read ({error.strerror}); "
+        "let this user read it, or give another registry with [registry] url"
+    )
+
+
+def _try(descriptor: int) -> bool:
+    """Lock the file, unless somebody has it.
+
+    Who looks whether a lock is a dead holder's has it for that moment, and is not to be taken for
+    a holder.
+    """
+    for _ in range(_TRIES):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if not is_dead(descriptor):
+                return False
+        else:
+            return True
+    return False
 
 
 def _let_go(descriptor: int) -> None:

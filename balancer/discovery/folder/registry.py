@@ -22,11 +22,12 @@ from twisted.python.failure import Failure
 from ...clock import Clock
 from ...errors import RegistryError
 from ...values import Endpoint
+from ..closed import was_closed
 from ..interface import Lease, Listener, Lock
 from ..listeners import Listeners
 from ..names import check_lock_name, is_name
 from .lease import FolderLease, is_dead
-from .lock import FolderLock, take_lock
+from .lock import FolderLock, read_holder, take_lock
 
 # Time between two looks (seconds): half of the promised 200 ms.
 LOOK_S = 0.1
@@ -69,6 +70,7 @@ class FolderRegistry:
         self._unreadable: set[str] = set()
         self._looked_at = clock.seconds()
         self._next_look: IDelayedCall | None = None
+        self._closed = False
 
     def watch(self, service: str, listener: Listener) -> Callable[[], None]:
         """Follow a service; the first look is taken at once."""
@@ -87,9 +89,11 @@ class FolderRegistry:
         """Enter a replica until it withdraws or dies.
 
         Raises:
-            RegistryError: a bad name, a living replica of that name, or a folder that cannot be
-                written.
+            RegistryError: a bad name, a living replica of that name, a folder that cannot be
+                written, or this was closed.
         """
+        if self._closed:
+            raise was_closed(self.url)
         if not is_name(endpoint.service) or not is_name(endpoint.replica):
             raise RegistryError(
                 f"replica name {endpoint.replica!r}: use letters, digits, '.', '_' and '-'"
@@ -107,12 +111,17 @@ class FolderRegistry:
         """Take a lock: the kernel's, on a file in a folder of its own."""
         return maybeDeferred(self._lock, name, holder)
 
+    def holder(self, name: str) -> Deferred[str]:
+        """Read who has a lock: its file says so."""
+        return maybeDeferred(self._holder, name)
+
     def age_s(self) -> float:
         """Seconds since the last look."""
         return self._clock.seconds() - self._looked_at
 
     def close(self) -> None:
         """Give up what is held, and look no more."""
+        self._closed = True
         for lock in list(self._locks):
             lock.release().addErrback(_without_note)
         for lease in list(self._leases):
@@ -123,9 +132,8 @@ class FolderRegistry:
             self._forget_all(service)
 
     def _lock(self, name: str, holder: str) -> Lock | None:
-        check_lock_name(name)
         lock = take_lock(
-            self._folder / LOCKS / name,
+            self._lock_file(name),
             holder,
             self._clock,
             lambda lock: self._locks.pop(lock, None),
@@ -133,6 +141,15 @@ class FolderRegistry:
         if lock is not None:
             self._locks[lock] = None
         return lock
+
+    def _holder(self, name: str) -> str:
+        return read_holder(self._lock_file(name))
+
+    def _lock_file(self, name: str) -> Path:
+        check_lock_name(name)
+        if self._closed:
+            raise was_closed(self.url)
+        return self._folder / LOCKS / name
 
     def _unfollowed(self, service: str) -> None:
         self._forget_all(service)

@@ -20,6 +20,8 @@ LOCK = "txmesh/lock"
 SLACK_S = 2.0
 
 _PART = "[a-z0-9]([a-z0-9-]*[a-z0-9])?"
+# What `take_lock` puts behind the holder's own words.
+_token = re.compile(r" [0-9a-f]{8}\Z")
 _is_object_name = re.compile(rf"{_PART}(\.{_PART})*").fullmatch
 _looks_made = re.compile(r".*-[0-9a-f]{12}").fullmatch
 
@@ -69,6 +71,11 @@ class Lease(msgspec.Struct, frozen=True, rename="camel"):
     def note(self) -> str:
         """What the last holder left."""
         return (self.metadata.annotations or {}).get(NOTE, "")
+
+    @property
+    def holder(self) -> str:
+        """Whose name is on it, in its own words; "" for nobody's."""
+        return _token.sub("", self.spec.holder_identity or "")
 
     def is_held(self, now: float) -> bool:
         """Whether somebody holds it.

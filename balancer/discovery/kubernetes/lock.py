@@ -57,8 +57,7 @@ async def take_lock(
     Raises:
         RegistryError: the server does not answer, or refuses.
     """
-    leases = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
-    name = lease_name(lock)
+    leases, name = _leases(namespace), lease_name(lock)
     path = f"{leases}/{name}"
     answer = await api.ask("GET", path)
     is_new = answer.status == HTTPStatus.NOT_FOUND
@@ -67,7 +66,7 @@ async def take_lock(
     )
     if found.is_held(api.seconds()):
         return None
-    # Two processes of one name must still be told apart.
+    # Two processes of one name must still be told apart; `Lease.holder` knows what is added.
     identity = f"{holder} {secrets.token_hex(4)}"
     taken = msgspec.json.encode(found.taken(identity, ceil(ttl_s), api.seconds()))
     asked_at = clock.seconds()
@@ -76,6 +75,24 @@ async def take_lock(
         return None  # somebody else was first
     lease = _decoded(answer, namespace)
     return KubernetesLock(api, path, lease, namespace, ttl_s, asked_at, clock, ended)
+
+
+async def ask_holder(api: KubernetesApi, namespace: str, lock: str) -> str:
+    """Who has a lock now; "" when nobody has.
+
+    Args:
+        api: the server.
+        namespace: where the Lease is.
+        lock: its name.
+
+    Raises:
+        RegistryError: the server does not answer, or refuses.
+    """
+    answer = await api.ask("GET", f"{_leases(namespace)}/{lease_name(lock)}")
+    if answer.status == HTTPStatus.NOT_FOUND:
+        return ""
+    lease = _decoded(answer, namespace)
+    return lease.holder if lease.is_held(api.seconds()) else ""
 
 
 class KubernetesLock:
@@ -203,6 +220,10 @@ class KubernetesLock:
         for timer in (self._losing, self._renewing):
             if timer is not None and timer.active():
                 timer.cancel()
+
+
+def _leases(namespace: str) -> str:
+    return f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
 
 
 def _decoded(answer: Answer, namespace: str) -> Lease:

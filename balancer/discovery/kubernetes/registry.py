@@ -15,13 +15,13 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ...clock import Clock
-from ...errors import RegistryError
 from ...values import Endpoint
+from ..closed import was_closed
 from ..interface import Lease, Listener, Lock
 from ..listeners import Listeners
 from ..names import check_lock_name
 from .api import KubernetesApi
-from .lock import KubernetesLock, take_lock
+from .lock import KubernetesLock, ask_holder, take_lock
 from .objects import EndpointSlice
 from .place import Place
 from .slices import SliceView
@@ -77,12 +77,22 @@ class KubernetesRegistry:
         return Deferred.fromCoroutine(self._endpoints())
 
     def announce(self, endpoint: Endpoint) -> Lease:
-        """Leave it to the cluster, which tells of a pod by its readiness."""
+        """Leave it to the cluster, which tells of a pod by its readiness.
+
+        Raises:
+            RegistryError: this was closed.
+        """
+        if self._closed:
+            raise was_closed(self.url)
         return _NoLease()
 
     def lock(self, name: str, holder: str) -> Deferred[Lock | None]:
         """Take a lock: a Lease of the cluster; `lease_name` says which."""
         return Deferred.fromCoroutine(self._lock(name, holder))
+
+    def holder(self, name: str) -> Deferred[str]:
+        """Ask who has a lock now."""
+        return Deferred.fromCoroutine(self._holder(name))
 
     def age_s(self) -> float | None:
         """Seconds since the API server last told or confirmed what there is."""
@@ -104,7 +114,7 @@ class KubernetesRegistry:
         return [each for service in sorted(view.services()) for each in view.endpoints(service)]
 
     async def _lock(self, name: str, holder: str) -> Lock | None:
-        check_lock_name(name)
+        self._check_lock(name)
         lock = await take_lock(
             self._api,
             self._place.namespace,
@@ -118,9 +128,18 @@ class KubernetesRegistry:
             return None
         if self._closed:
             lock.release().addErrback(_left_to_end)
-            raise RegistryError(f"the registry {self.url} is closed")
+            raise was_closed(self.url)
         self._locks[lock] = None
         return lock
+
+    async def _holder(self, name: str) -> str:
+        self._check_lock(name)
+        return await ask_holder(self._api, self._place.namespace, name)
+
+    def _check_lock(self, name: str) -> None:
+        check_lock_name(name)
+        if self._closed:
+            raise was_closed(self.url)
 
     def _new_watch(self) -> SliceWatch:
         return SliceWatch(

@@ -20,6 +20,7 @@ from twisted.python.failure import Failure
 from ...clock import Clock
 from ...errors import RegistryError
 from ..backoff import ReconnectBackoff
+from ..closed import was_closed
 from .connect import Lost
 from .sentinel import agreed, ask_sentinels, choose
 from .session import Session
@@ -128,6 +129,8 @@ class Link:
         Args:
             why: what has just come up; None for what came up last.
         """
+        if self._closed:
+            return was_closed(self._url.shown)
         why = why or self._why
         if why.refused:
             return RegistryError(f"the registry {self._url.shown} refuses us ({why})")
@@ -139,7 +142,6 @@ class Link:
     def close(self) -> None:
         """End it; whoever waits is told."""
         self._closed = True
-        self._why = Lost("it is closed")
         for call in (self._retry, self._check):
             if call is not None and call.active():
                 call.cancel()

@@ -13,13 +13,23 @@ from twisted.internet.interfaces import IDelayedCall
 from ...clock import Clock
 from ...errors import RegistryError
 from .connect import Lost
-from .scripts import HOLD, RELEASE, TAKE
+from .scripts import HELD, HOLD, RELEASE, TAKE
 from .session import Session
 
 # The last part of the time to live, which the holder has to stop in.
 _MARGIN = 0.25
 # How soon a renewal that got no answer is tried again, as a part of the time to live.
 _RETRY = 0.05
+
+
+async def ask_holder(session: Session, name: str) -> str:
+    """Who has a lock now; "" when nobody has.
+
+    Raises:
+        Lost: nobody answered.
+    """
+    value: bytes = await session.run(HELD, name)
+    return value.decode("utf-8", "replace").partition(" ")[2]
 
 
 class RedisLock:
@@ -46,7 +56,7 @@ class RedisLock:
 
         Args:
             name: the lock's.
-            holder: for people who look into Redis.
+            holder: for people.
             ttl_s: how long it stays without being renewed, in seconds.
             clock: monotonic.
             rng: for jitter.
@@ -56,6 +66,7 @@ class RedisLock:
         self.note = ""
         self.lost: Deferred[None] = Deferred()
         self._name = name
+        # Two processes of one name must still be told apart.
         self._value = f"{secrets.token_hex(8)} {holder}"
         self._ttl_s = ttl_s
         self._clock = clock

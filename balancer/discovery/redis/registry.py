@@ -18,6 +18,7 @@ from twisted.internet.interfaces import IDelayedCall
 from ...clock import Clock
 from ...errors import RegistryError
 from ...values import Endpoint
+from ..closed import was_closed
 from ..interface import Lease, Listener, Lock
 from ..listeners import Listeners
 from ..names import check_lock_name, is_name
@@ -25,7 +26,7 @@ from .connect import Lost
 from .following import Following, decode
 from .lease import RedisLease
 from .link import Link
-from .lock import RedisLock
+from .lock import RedisLock, ask_holder
 from .scripts import ALL, BEAT, channel
 from .session import Session
 from .url import RedisUrl
@@ -78,6 +79,7 @@ class RedisRegistry:
         self._confirmed_at: float | None = None
         self._next_beat: IDelayedCall | None = None
         self._next_read: IDelayedCall | None = None
+        self._closed = False
 
     def watch(self, service: str, listener: Listener) -> Callable[[], None]:
         """Follow a service."""
@@ -109,8 +111,10 @@ class RedisRegistry:
         one is entered when that one's lease has ended, and the log says so.
 
         Raises:
-            RegistryError: a bad name.
+            RegistryError: a bad name, or this was closed.
         """
+        if self._closed:
+            raise was_closed(self.url)
         if not is_name(endpoint.service) or not is_name(endpoint.replica):
             raise RegistryError(
                 f"replica name {endpoint.replica!r}: use letters, digits, '.', '_' and '-'"
@@ -131,6 +135,10 @@ class RedisRegistry:
         """Take a lock; see `RedisLock` for what it is worth."""
         return ensureDeferred(self._take(name, holder))
 
+    def holder(self, name: str) -> Deferred[str]:
+        """Ask who has a lock now."""
+        return ensureDeferred(self._holder(name))
+
     def age_s(self) -> float | None:
         """Seconds since Redis last said anything."""
         if self._confirmed_at is None:
@@ -139,6 +147,7 @@ class RedisRegistry:
 
     def close(self) -> None:
         """Give up what is held, and end the connections."""
+        self._closed = True
         for lock in list(self._locks):
             lock.close()
         for lease in list(self._leases):
@@ -182,6 +191,14 @@ class RedisRegistry:
             raise self._link.error(error) from None
         self._locks.pop(lock, None)
         return None
+
+    async def _holder(self, name: str) -> str:
+        check_lock_name(name)
+        session = await self._link.wait(_ASK_S)
+        try:
+            return await ask_holder(session, name)
+        except Lost as error:
+            raise self._link.error(error) from None
 
     # What the link tells.
 

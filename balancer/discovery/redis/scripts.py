@@ -164,6 +164,14 @@ return '+' .. (redis.call('GET', key('note', ARGV[1])) or '')
 """
 )
 
+# ARGV: lock. What stands in it; "" when nobody holds it.
+HELD: Final = (
+    _HEAD
+    + """
+return redis.call('GET', key('lock', ARGV[1])) or ''
+"""
+)
+
 # ARGV: lock, what stands in it, time to live (ms). 1, or 0 when it is not held any more.
 HOLD: Final = (
     _HEAD

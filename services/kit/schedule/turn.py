@@ -44,7 +44,7 @@ def read_note(text: str) -> Note | None:
     """What the last holder left; None when there is nothing of use."""
     try:
         return msgspec.json.decode(text.encode(), type=Note)
-    except msgspec.DecodeError:
+    except (ValueError, RecursionError):  # what msgspec raises is a ValueError
         return None
 
 

@@ -52,13 +52,19 @@ def claim(wanted: Wanted, file: ConfigFile, mesh: Mesh, rest: Rest, telling: Nar
     return Claim(
         wanted.service,
         registry=mesh.registry,
-        holder=f"txmesh replace, process {os.getpid()} on {socket.gethostname()}",
+        holder=_holder(wanted),
         lock_s=file.section("registry", RegistrySettings).ttl_s + _LOCK_SLACK_S,
         clock=mesh.clock,
         rest=rest,
         waits=telling.waits,
         notices=telling.notices,
     )
+
+
+def _holder(wanted: Wanted) -> str:
+    """Who this is, for people on other machines who find the lock taken."""
+    what = f" (for version {wanted.version})" if wanted.version else ""
+    return f"{socket.gethostname()}, process {os.getpid()}{what}"
 
 
 @contextmanager

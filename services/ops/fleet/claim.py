@@ -86,12 +86,8 @@ class Claim:
                 now = self._clock.seconds()
                 end = now + (self._lock_s if patient else 0.0) if end is None else end
                 if now >= end:
-                    return Ended(
-                        Outcome.BUSY,
-                        f"another replacement of {self._service} is running: it holds the lock "
-                        f"{self._name} of {self._registry.url}",
-                    )
-                self._waits(f"the lock {self._name} is somebody else's")
+                    return Ended(Outcome.BUSY, await self._busy())
+                self._waits(await self._taken())
             await self._rest.sleep(_AGAIN_S)
 
     async def release(self, note: str = "") -> None:
@@ -104,6 +100,27 @@ class Claim:
         if lock is not None:
             with suppress(RegistryError):  # then it goes back by itself
                 await lock.release(note[:4096])
+
+    async def _busy(self) -> str:
+        holder = await self._who()
+        return (
+            f"another replacement of {self._service} is running: "
+            f"{f'{holder} has' if holder else 'it holds'} the lock {self._name} of "
+            f"{self._registry.url}"
+        )
+
+    async def _taken(self) -> str:
+        holder = await self._who()
+        if holder:
+            return f"{holder} has the lock {self._name}"
+        return f"the lock {self._name} is somebody else's"
+
+    async def _who(self) -> str:
+        """Who has the lock; "" where that cannot be said."""
+        try:
+            return await self._registry.holder(self._name)
+        except RegistryError:
+            return ""  # what is to be said is true without it
 
     def _pass_on(self, note: str) -> None:
         if note and note != self._note:

@@ -308,3 +308,16 @@ async def test_a_replica_is_called_by_its_records(server: DnsServer, tmp_path: P
 async def test_it_keeps_no_locks(open_watched: Callable[..., Watched]) -> None:
     with pytest.raises(RegistryError, match="keeps no locks"):
         await open_watched().registry.lock("replace.users", "me")
+    with pytest.raises(RegistryError, match="keeps no locks"):
+        await open_watched().registry.holder("replace.users")
+
+
+async def test_what_is_closed_takes_nothing_more(open_watched: Callable[..., Watched]) -> None:
+    registry = open_watched().registry
+    registry.close()
+    with pytest.raises(RegistryError, match="was closed"):
+        registry.announce(Endpoint(service="users", replica="a", address="127.0.0.1:8001"))
+    with pytest.raises(RegistryError, match="was closed"):
+        await registry.lock("replace.users", "me")
+    with pytest.raises(RegistryError, match="was closed"):
+        await registry.holder("replace.users")

@@ -529,6 +529,7 @@ async def test_a_lock_whose_holder_died_is_free_after_its_time(
         renewed = now - dt.timedelta(seconds=ago_s)
         lease["spec"]["renewTime"] = renewed.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         server.put(LEASES, lease)
+        assert await watched.registry.holder("replace.users") == ("" if is_free else "me")
         assert (await taken(open_watched()) is not None) is is_free
 
 
@@ -558,6 +559,8 @@ async def test_a_lock_that_cannot_be_had_says_why(
     server.refuse = (403, "no entry")
     with pytest.raises(RegistryError, match="get, create and update on leases"):
         await taken(open_watched())
+    with pytest.raises(RegistryError, match="get, create and update on leases"):
+        await open_watched().registry.holder("replace.users")
     server.refuse = None
     await server.stop()
     with pytest.raises(RegistryError, match="cannot be asked"):

@@ -87,10 +87,34 @@ async def test_a_killed_holder_s_lock_is_free_after_its_time_to_live(
         try:
             assert line(process) == "taken"
             assert await registry.lock("job", "me") is None
+            assert await registry.holder("job") == "another"
         finally:
             process.kill()
     lock = await taken(registry)
+    assert await registry.holder("job") == "me"
     await lock.release()
+
+
+async def test_who_asks_for_the_holder_while_the_server_is_gone_is_told_so(
+    server: RedisServer, opened: Opener
+) -> None:
+    registry = opened(server.url)
+    assert await registry.holder("job") == ""
+    server.kill()
+    with pytest.raises(RegistryError, match="does not answer"):
+        await registry.holder("job")
+
+
+async def test_a_dead_holder_is_nobody_after_its_time_to_live(
+    server: RedisServer, opened: Opener
+) -> None:
+    registry = opened(server.url)
+    server.ask("SET", "txmesh:lock:job", "token of the dead", "PX", "300")
+    assert await registry.holder("job") == "of the dead"
+    end = time.monotonic() + 2.0
+    while await registry.holder("job"):
+        assert time.monotonic() < end, "it is still named"
+        await sleep(0.02)
 
 
 async def test_a_frozen_holder_is_told_before_it_does_anything_else(

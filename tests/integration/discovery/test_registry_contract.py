@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -201,8 +202,30 @@ async def test_a_lock_s_name_may_be_a_job_s(opener: Opener) -> None:
         await again.release()
 
 
+@pytest.mark.parametrize("opener", list(PLACES), indirect=True)
+async def test_whoever_asks_is_told_who_has_a_lock(opener: Opener) -> None:
+    mine, theirs = opener(), opener()
+    assert await mine.holder("replace.users") == "", "it was never taken"
+    words = "deploy-1, process 7 (for version 2) ü"
+    lock = await mine.lock("replace.users", words)
+    assert lock is not None
+    assert await theirs.lock("replace.users", "you") is None
+    assert await mine.holder("replace.users") == words
+    assert await theirs.holder("replace.users") == words
+    assert await theirs.holder("replace.products") == "", "it is another one"
+    await lock.release("done")
+    assert await mine.holder("replace.users") == ""
+    assert await theirs.holder("replace.users") == ""
+    again = await theirs.lock("replace.users", "you")
+    assert again is not None, "who asks does not have it"
+    assert again.note == "done"
+    assert await mine.holder("replace.users") == "you"
+    await again.release()
+
+
 # The one in memory is one object for all, and takes what a test gives it.
 of_several = pytest.mark.parametrize("opener", ["folder", "redis"], indirect=True)
+of_processes = pytest.mark.parametrize("opener", ["folder", "redis", "kubernetes"], indirect=True)
 
 
 @of_several
@@ -223,7 +246,7 @@ async def test_what_is_closed_gives_up_its_leases(opener: Opener) -> None:
     assert await opener().endpoints() == []
 
 
-@pytest.mark.parametrize("opener", ["folder", "redis", "kubernetes"], indirect=True)
+@of_processes
 async def test_what_is_closed_gives_up_its_locks(opener: Opener) -> None:
     theirs, mine = opener(), opener()
     held = await theirs.lock("replace.users", "you")
@@ -242,6 +265,24 @@ async def test_what_is_closed_gives_up_its_locks(opener: Opener) -> None:
     assert lost == [], "a holder who gives it up is not told of a loss"
 
 
+@of_processes
+async def test_what_is_closed_takes_nothing_more(opener: Opener) -> None:
+    theirs, unused, mine = opener(), opener(), opener()
+    held = await theirs.lock("replace.users", "you")
+    assert held is not None
+    for registry in (theirs, unused):
+        registry.close()
+        said = re.escape(f"the registry {registry.url} was closed")
+        with pytest.raises(RegistryError, match=said):
+            registry.announce(endpoint("users-1"))
+        with pytest.raises(RegistryError, match=said):
+            await registry.lock("replace.products", "you")
+        with pytest.raises(RegistryError, match=said):
+            await registry.holder("replace.users")
+    lock = await taken(mine, "replace.products")
+    await lock.release()
+
+
 async def taken(registry: Registry, name: str) -> Lock:
     """A lock, as soon as nobody has it."""
     for _ in range(100):
@@ -258,5 +299,8 @@ async def test_a_bad_name_is_refused(opener: Opener, name: str) -> None:
     registry = opener()
     with pytest.raises(RegistryError, match="name"):
         registry.announce(endpoint(name))
+    lock = name * 2 if name.isalnum() else name
     with pytest.raises(RegistryError, match="lock name"):
-        await registry.lock(name * 2 if name.isalnum() else name, "me")
+        await registry.lock(lock, "me")
+    with pytest.raises(RegistryError, match="lock name"):
+        await registry.holder(lock)

@@ -58,9 +58,48 @@ def test_a_dead_holders_lock_is_free_at_once(tmp_path: Path) -> None:
         assert process.stdout is not None
         assert "FolderLock" in process.stdout.readline()
         assert now(registry.lock("job", "me")) is None
+        assert now(registry.holder("job")) == "another"
         process.kill()
         process.wait()
+    assert now(registry.holder("job")) == ""
     assert now(registry.lock("job", "me")) is not None
+    assert now(registry.holder("job")) == "me"
+
+
+def test_who_looks_at_a_dead_holders_lock_does_not_have_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / ".locks" / "job"
+    file.parent.mkdir()
+    file.write_text('{"holder":"dead","note":"half done"}')
+    looked: list[object] = []
+    flock = fcntl.flock
+
+    def one_looks(descriptor: int, operation: int) -> None:
+        if looked:
+            flock(descriptor, operation)
+            return
+        with file.open() as looking:
+            looked.append(looking)
+            flock(looking, fcntl.LOCK_SH)
+            flock(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", one_looks)
+    lock = now(FolderRegistry(tmp_path, Clock()).lock("job", "me"))
+    assert lock is not None
+    assert lock.note == "half done"
+
+
+def test_a_lock_that_cannot_be_read_says_so(tmp_path: Path) -> None:
+    (tmp_path / ".locks").write_text("no folder")
+    with pytest.raises(RegistryError, match=r"\.locks/job cannot be read \(Not a directory\)"):
+        now(FolderRegistry(tmp_path, Clock()).holder("job"))
+
+
+def test_a_file_of_somebody_elses_names_nobody(tmp_path: Path) -> None:
+    (tmp_path / ".locks").mkdir()
+    (tmp_path / ".locks" / "job").write_text("[" * 100_000)
+    assert now(FolderRegistry(tmp_path, Clock()).holder("job")) == ""
 
 
 def test_a_holder_is_told_when_its_file_is_gone(tmp_path: Path) -> None:

@@ -91,6 +91,21 @@ def test_a_replica_must_listen_where_it_is_written_down() -> None:
         registry.announce(Endpoint(service="products", replica="x", address="127.0.0.1:1"))
 
 
+def test_it_keeps_no_locks_and_takes_nothing_once_it_is_closed() -> None:
+    registry = StaticRegistry(parse_static("users=127.0.0.1:1"))
+    with pytest.raises(RegistryError, match="keeps no locks"):
+        now(registry.lock("replace.users", "me"))
+    with pytest.raises(RegistryError, match="keeps no locks"):
+        now(registry.holder("replace.users"))
+    registry.close()
+    with pytest.raises(RegistryError, match="the registry static:users was closed"):
+        registry.announce(Endpoint(service="users", replica="x", address="127.0.0.1:1"))
+    with pytest.raises(RegistryError, match="was closed"):
+        now(registry.lock("replace.users", "me"))
+    with pytest.raises(RegistryError, match="was closed"):
+        now(registry.holder("replace.users"))
+
+
 def opened(url: str, folder: Path) -> Registry:
     settings = RegistrySettings(url=url)
     return open_registry(settings, folder, reactor=None, clock=Clock(), rng=Random(1))

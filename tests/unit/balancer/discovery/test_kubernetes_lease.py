@@ -24,6 +24,15 @@ def test_a_lease_is_held_until_its_time_is_over() -> None:
     assert not renewed.released(None).is_held(NOW)
 
 
+def test_it_names_its_holder_in_the_words_that_were_given() -> None:
+    lease = Lease(Metadata("x"))
+    assert lease.holder == ""
+    assert lease.taken("web-1, process 7 0123abcd", 10, NOW).holder == "web-1, process 7"
+    assert lease.taken("web-1_5c0f", 10, NOW).holder == "web-1_5c0f", "another program's"
+    assert lease.taken("by hand, today", 10, NOW).holder == "by hand, today"
+    assert lease.taken("me 0123abcd", 10, NOW).released(None).holder == ""
+
+
 def test_the_note_goes_from_holder_to_holder() -> None:
     lease = Lease(Metadata("x", annotations={"other": "stays"}))
     assert lease.note == ""

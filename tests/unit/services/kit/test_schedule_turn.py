@@ -77,6 +77,10 @@ def test_a_note_is_read_as_it_was_left() -> None:
     assert len(Note(done=1e10 / 3, by="x" * 200, failed=1e10 / 7, again=1e10 / 9).text()) < 4096
 
 
-@pytest.mark.parametrize("text", ["", "{}", "null", '{"done": "x"}', '{"done": 1'])
+@pytest.mark.parametrize(
+    "text",
+    ["", "{}", "null", '{"done": "x"}', '{"done": 1', '{"more":' + "[" * 100_000, "\ud800"],
+    ids=lambda text: repr(text[:12]),
+)
 def test_a_note_of_another_kind_is_none(text: str) -> None:
     assert read_note(text) is None

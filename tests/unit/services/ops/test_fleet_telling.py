@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import socket
 from collections.abc import Callable, Coroutine, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.task import Clock
 
+from balancer import ConfigFile, RegistryError
 from balancer.testing import FakeRegistry
 from services.ops.fleet.attended import Attended
+from services.ops.fleet.begun import claim
 from services.ops.fleet.claim import Claim
 from services.ops.fleet.display import line_of
 from services.ops.fleet.driver import Build, Built
@@ -132,7 +137,96 @@ def test_nor_is_a_driver_that_cannot_even_be_asked() -> None:
     assert ended == (Outcome.REFUSED, "the driver world failed: [Errno 24] Too many open files")
 
 
-# The word of the last holder.
+# The lock's holder, and the word that the last one left.
+
+
+def claiming(registry: FakeRegistry, clock: Clock, told: list[str]) -> Claim:
+    return Claim(
+        "users",
+        registry=registry,
+        holder="a test",
+        lock_s=13.0,
+        clock=clock,
+        rest=Rest(clock),
+        waits=told.append,
+        notices=told.append,
+    )
+
+
+class Mute(FakeRegistry):
+    """It does not say who has a lock."""
+
+    def holder(self, name: str) -> Deferred[str]:
+        return fail(RegistryError("it is lost"))
+
+
+class Late(FakeRegistry):
+    """Until it is asked who has a lock, nobody has it any more."""
+
+    def holder(self, name: str) -> Deferred[str]:
+        self.unlock(name)
+        return super().holder(name)
+
+
+BUSY = "another replacement of users is running: "
+
+
+@pytest.mark.parametrize(
+    ("registry", "why"),
+    [
+        (FakeRegistry(), "deploy-1, process 7 has the lock replace.users of memory:"),
+        (Mute(), "it holds the lock replace.users of memory:"),
+        (Late(), "it holds the lock replace.users of memory:"),
+    ],
+    ids=["told", "mute", "late"],
+)
+def test_who_finds_the_lock_taken_is_told_by_whom(registry: FakeRegistry, why: str) -> None:
+    now(registry.lock("replace.users", "deploy-1, process 7"))
+    clock = Clock()
+    claim = claiming(registry, clock, [])
+    ended = now(Deferred.fromCoroutine(claim.take(patient=False)))
+    assert ended == (Outcome.BUSY, BUSY + why)
+    assert not claim.held
+
+
+@pytest.mark.parametrize(
+    ("registry", "wait"),
+    [
+        (FakeRegistry(), "deploy-1, process 7 has the lock replace.users"),
+        (Mute(), "the lock replace.users is somebody else's"),
+    ],
+    ids=["told", "mute"],
+)
+def test_who_waits_for_a_dead_holders_lock_is_told_whose_it_was(
+    registry: FakeRegistry, wait: str
+) -> None:
+    now(registry.lock("replace.users", "deploy-1, process 7"))
+    clock = Clock()
+    told: list[str] = []
+    claim = claiming(registry, clock, told)
+    taking = Deferred.fromCoroutine(claim.take(patient=True))
+    clock.advance(1.0)
+    assert set(told) == {wait}
+    registry.unlock("replace.users")
+    clock.advance(1.0)
+    assert now(taking) is None
+    assert claim.held
+
+
+def test_the_holder_s_name_is_of_use_on_another_machine() -> None:
+    registry = FakeRegistry()
+    mesh: Any = SimpleNamespace(registry=registry, clock=Clock())
+    file = ConfigFile()
+    telling = Telling(mesh.clock, 1.0, lambda _: None)
+    for of, what in (
+        (Wanted(service="users", version="7"), " (for version 7)"),
+        (Wanted(service="users", abort=True), ""),
+    ):
+        own = claim(of, file, mesh, Rest(mesh.clock), telling)
+        assert now(Deferred.fromCoroutine(own.take(patient=False))) is None
+        who = f"{socket.gethostname()}, process {os.getpid()}{what}"
+        assert now(registry.holder("replace.users")) == who
+        now(Deferred.fromCoroutine(own.release()))
 
 
 def test_the_word_that_the_last_holder_of_the_lock_left_is_told_once() -> None:
@@ -141,16 +235,7 @@ def test_the_word_that_the_last_holder_of_the_lock_left_is_told_once() -> None:
     now(registry.lock("replace.users", "an earlier one"))
     registry.unlock("replace.users", note="1 of 2 old replicas take calls")
     noticed: list[str] = []
-    claim = Claim(
-        "users",
-        registry=registry,
-        holder="a test",
-        lock_s=13.0,
-        clock=clock,
-        rest=Rest(clock),
-        waits=noticed.append,
-        notices=noticed.append,
-    )
+    claim = claiming(registry, clock, noticed)
     assert now(Deferred.fromCoroutine(claim.take(patient=True))) is None
     registry.unlock("replace.users", lost=True)
     assert not claim.held
