@@ -6,8 +6,8 @@ from pathlib import Path
 
 from balancer import Endpoint, MonotonicClock, read_config
 from clients import Mesh
-from services.ops.fleet.driver import Built, Driver
 from services.ops.fleet.drivers import make_driver
+from services.ops.fleet.drivers.interface import Built, Driver
 from tests.processes import sleep
 
 

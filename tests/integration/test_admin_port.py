@@ -17,7 +17,7 @@ from services.ops.fleet.drivers import make_driver
 from services.ops.fleet.execute import Done, Executor
 from services.ops.fleet.gather import Gatherer
 from services.ops.fleet.journal import JournalFile
-from services.ops.fleet.steps import Leave
+from services.ops.fleet.plan.steps import Leave
 from services.ops.probe import READY, STANDBY
 from tests.processes import Child, children
 

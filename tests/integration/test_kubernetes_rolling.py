@@ -23,8 +23,8 @@ from services.ops.fleet.kubernetes.change import MANAGER
 from services.ops.fleet.kubernetes.cluster import Cluster
 from services.ops.fleet.kubernetes.decide import Decision, Order, Seen
 from services.ops.fleet.kubernetes.rolling import Rolling
+from services.ops.fleet.plan.steps import Outcome
 from services.ops.fleet.rest import Rest
-from services.ops.fleet.steps import Outcome
 from tests.kubernetes_api import KubernetesApiServer, write_json, write_status
 from tests.kubernetes_cluster import NEVER_READY, FakeCluster
 from tests.processes import children

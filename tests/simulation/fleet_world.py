@@ -16,16 +16,16 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from balancer import ConnectFailed, Endpoint, RegistryError
-from services.ops.fleet.bake import Figures
+from services.ops.fleet.bake.comparison import Figures
 from services.ops.fleet.claim import Claim
-from services.ops.fleet.driver import Build, Built, DriverError
+from services.ops.fleet.drivers.interface import Build, Built, DriverError
 from services.ops.fleet.ended import Ended
 from services.ops.fleet.execute import Done
 from services.ops.fleet.journal import Journal, NotKept
+from services.ops.fleet.plan.steps import Plan
+from services.ops.fleet.plan.view import View, Wanted
 from services.ops.fleet.replacement import Replacement
 from services.ops.fleet.rest import Rest
-from services.ops.fleet.steps import Plan
-from services.ops.fleet.view import View, Wanted
 
 Quality = Literal["good", "never-ready", "dies", "smokes-badly", "fails-calls", "cannot-be-built"]
 

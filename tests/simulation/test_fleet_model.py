@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from services.ops.fleet.steps import Outcome
-from services.ops.fleet.view import Wanted
+from services.ops.fleet.plan.steps import Outcome
+from services.ops.fleet.plan.view import Wanted
 from tests.simulation.fleet_world import Run, World, wanted
 
 # Parts of 250, so that each is quick; the slow test has others after them.

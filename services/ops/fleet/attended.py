@@ -11,11 +11,11 @@ from twisted.internet.defer import CancelledError, Deferred
 from ..faults import say
 from ..output import write_json
 from ..runner import on_signals
-from .driver import DriverError
+from .drivers.interface import DriverError
 from .ended import Ended
-from .events import EndedEvent
-from .showing import mute
-from .steps import Outcome
+from .plan.steps import Outcome
+from .telling.events import EndedEvent
+from .telling.showing import mute
 
 STATUSES = {
     Outcome.REPLACED: 0,

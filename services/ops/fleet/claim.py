@@ -9,8 +9,8 @@ from balancer import Clock, RegistryError
 from balancer.discovery import Lock, Registry
 
 from .ended import Ended
+from .plan.steps import Outcome
 from .rest import Rest
-from .steps import Outcome
 
 # Between two tries (seconds).
 _AGAIN_S = 1.0

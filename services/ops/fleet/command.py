@@ -21,13 +21,13 @@ from ..options import Positive, config_option, json_option, open_config
 from ..output import write_json
 from ..runner import run
 from .attended import Attended
-from .begun import replacing, rolling
 from .direct import smoke_calls
-from .display import display
-from .driver import DriverError
+from .drivers.interface import DriverError
 from .journal import JournalFile
-from .showing import Showing
-from .view import Wanted
+from .make import replacing, rolling
+from .plan.view import Wanted
+from .telling.display import display
+from .telling.showing import Showing
 
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}").fullmatch
 _SHARE = re.compile(r"([0-9]{1,2}(?:\.[0-9]{1,3})?)%").fullmatch

@@ -13,8 +13,8 @@ from clients.contract import AnswerDecoder, Call, Contract, RequestEncoder
 
 from ..asking import Asker
 from ..probe import Prober
-from .bake import Figures
-from .figures import read_figures
+from .bake.comparison import Figures
+from .bake.figures import read_figures
 
 # A smoke call may take so long (seconds): it is a replica's first call, on caches that are cold.
 _SMOKE_S = 5.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from .steps import Outcome
+from .plan.steps import Outcome
 
 
 class Ended(NamedTuple):

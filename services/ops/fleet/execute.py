@@ -10,10 +10,10 @@ from twisted.python.failure import Failure
 
 from balancer import CallError, Clock
 
-from .driver import Driver, DriverError, ask
+from .drivers.interface import Driver, DriverError, ask
 from .gather import Gatherer, Replicas
 from .journal import JournalKeeper
-from .steps import Announce, Forget, Leave, Make, Note, Remove, Smoke, Step
+from .plan.steps import Announce, Forget, Leave, Make, Note, Remove, Smoke, Step
 
 # An engine elsewhere may take a while (seconds) to say that it has begun.
 DRIVER_S = 120.0

@@ -22,11 +22,11 @@ from balancer import Clock, Endpoint, RegistryError
 from balancer.discovery import Registry
 
 from ..probe import READY, STANDBY
-from .bake import Comparison, Figures
-from .driver import Built, Driver, ask
+from .bake.comparison import Comparison, Figures
+from .bake.sampling import Samples
+from .drivers.interface import Built, Driver, ask
 from .journal import Journal
-from .sampling import Samples
-from .view import Seen, View
+from .plan.view import Seen, View
 
 # A registry that takes longer (seconds) than this for a list is as good as lost.
 REGISTRY_S = 3.0

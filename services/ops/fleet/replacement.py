@@ -16,15 +16,15 @@ from balancer import Clock
 from balancer.discovery import Registry
 
 from .claim import Claim
-from .driver import Driver, DriverError
+from .drivers.interface import Driver, DriverError
 from .ended import Ended
 from .execute import Done, Executor
 from .gather import Gatherer, Replicas
 from .journal import Journal, JournalKeeper, NotKept
-from .plan import plan
+from .plan.plan import plan
+from .plan.steps import Forget, Note, Outcome, Plan
+from .plan.view import View, Wanted
 from .rest import Rest
-from .steps import Forget, Note, Outcome, Plan
-from .view import View, Wanted
 
 # Between two looks (seconds). A look is a small question to each replica: a hundred are asked once
 # a second, more of them every two.

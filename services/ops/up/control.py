@@ -12,7 +12,7 @@ from twisted.python.failure import Failure
 from ..catalogue import did_you_mean
 from ..code import find_code
 from ..faults import Failed
-from ..fleet.driver import Build, Built
+from ..fleet.drivers.interface import Build, Built
 from .logs import Logs
 from .messages import (
     Answer,

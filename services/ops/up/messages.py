@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from ..fleet.driver import Build, Built
+from ..fleet.drivers.interface import Build, Built
 
 
 class BuiltAsked(msgspec.Struct, frozen=True, tag="built"):

@@ -19,7 +19,7 @@ import treq
 
 from balancer import Endpoint
 from clients.users import Users
-from services.ops.fleet.driver import Build, Built, DriverError
+from services.ops.fleet.drivers.interface import Build, Built, DriverError
 from tests.driven import Driven
 from tests.processes import ROOT, sleep, until
 from tests.txmesh import Up

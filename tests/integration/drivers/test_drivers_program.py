@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from services.ops.fleet.driver import DriverError
+from services.ops.fleet.drivers.interface import DriverError
 from services.ops.fleet.drivers.program import Output, Programs
 
 

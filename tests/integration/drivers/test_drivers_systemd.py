@@ -17,7 +17,7 @@ import treq
 from twisted.internet.defer import DeferredList
 
 from balancer import Endpoint
-from services.ops.fleet.driver import Build, Built, DriverError
+from services.ops.fleet.drivers.interface import Build, Built, DriverError
 from tests.driven import Driven
 from tests.processes import ROOT, sleep
 from tests.txmesh import start_txmesh, txmesh

@@ -13,8 +13,8 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from services.kit.driver_settings import CloudSettings, SystemdSettings
-from services.ops.fleet.driver import Build
 from services.ops.fleet.drivers.firstboot import first_boot
+from services.ops.fleet.drivers.interface import Build
 from services.ops.fleet.drivers.program import Programs
 from services.ops.fleet.drivers.systemd import SystemdDriver
 from services.ops.fleet.drivers.unit import service_properties, unit_file, unit_name

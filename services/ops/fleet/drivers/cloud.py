@@ -17,8 +17,8 @@ from twisted.internet.interfaces import IDelayedCall
 from balancer import Clock
 from services.kit.driver_settings import CloudSettings
 
-from ..driver import Build, Built, DriverError
 from .firstboot import first_boot
+from .interface import Build, Built, DriverError
 from .names import checked_build, checked_replica, checked_service
 from .provider import Provider
 
@@ -31,7 +31,7 @@ Named = TypeVar("Named", NodeImage, NodeSize)
 
 
 class CloudDriver:
-    """See the module, and `services.ops.fleet.driver.Driver`."""
+    """See the module, and `services.ops.fleet.drivers.interface.Driver`."""
 
     name = "cloud"
 

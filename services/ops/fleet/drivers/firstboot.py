@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from services.kit.driver_settings import CloudSettings
 
-from ..driver import Build, DriverError
+from .interface import Build, DriverError
 from .unit import service_properties, unit_file, unit_name
 
 _CONFIG = "/etc/txmesh/mesh.toml"

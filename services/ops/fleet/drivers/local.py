@@ -22,7 +22,7 @@ from ...up.messages import (
     RetireAsked,
     TailAsked,
 )
-from ..driver import Build, Built, DriverError
+from .interface import Build, Built, DriverError
 
 # All but a removal is done at once.
 _ANSWER_S = 10.0
@@ -31,7 +31,7 @@ Kind = TypeVar("Kind", bound=Answer)
 
 
 class LocalDriver:
-    """See the module, and `services.ops.fleet.driver.Driver`."""
+    """See the module, and `services.ops.fleet.drivers.interface.Driver`."""
 
     name = "local"
 

@@ -11,7 +11,7 @@ from services.kit.driver_settings import FleetSettings
 from services.kit.settings import UpSettings
 
 from ...catalogue import Catalogue, did_you_mean
-from ..driver import Driver, DriverError
+from .interface import Driver, DriverError
 
 DRIVERS = ("local", "systemd", "cloud")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ..driver import Build, DriverError
+from .interface import Build, DriverError
 
 _SERVICE = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*").fullmatch
 _REPLICA = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}").fullmatch

@@ -14,7 +14,7 @@ from twisted.internet.interfaces import IProcessTransport
 from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 
-from ..driver import DriverError
+from .interface import DriverError
 
 
 class Output(NamedTuple):

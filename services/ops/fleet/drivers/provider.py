@@ -21,7 +21,7 @@ from twisted.python.threadpool import ThreadPool
 from services.kit.driver_settings import CloudSettings
 
 from ...faults import one_line
-from ..driver import DriverError
+from .interface import DriverError
 
 T = TypeVar("T")
 

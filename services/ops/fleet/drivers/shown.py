@@ -11,7 +11,7 @@ import shlex
 from itertools import pairwise
 from typing import Literal, NamedTuple
 
-from ..driver import Built
+from .interface import Built
 
 PROPERTIES = (
     "Id",

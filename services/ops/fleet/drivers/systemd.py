@@ -15,7 +15,7 @@ from services.kit.driver_settings import SystemdSettings
 
 from ...code import find_code, module_path, twistd
 from ...faults import Failed
-from ..driver import Build, Built, DriverError
+from .interface import Build, Built, DriverError
 from .names import checked_build, checked_replica, checked_service
 from .program import Output, Run
 from .shown import PROPERTIES, Unit, read_units
@@ -27,7 +27,7 @@ _MARK = "announced"
 
 
 class SystemdDriver:
-    """See the module, and `services.ops.fleet.driver.Driver`."""
+    """See the module, and `services.ops.fleet.drivers.interface.Driver`."""
 
     name = "systemd"
 

@@ -1,6 +1,6 @@
 """Replacement on Kubernetes: a Deployment a service, whose pods the cluster replaces itself."""
 
-from .beginning import make_order, open_cluster
+from .make import make_order, open_cluster
 from .rolling import Rolling
 from .telling import RollingTelling
 

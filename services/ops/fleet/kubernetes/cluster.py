@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 from balancer import MeshError, RegistryError
 from balancer.discovery.kubernetes import Answer, KubernetesApi
 
-from ..driver import DriverError
+from ..drivers.interface import DriverError
 from .change import MANAGER
 from .manifest import Manifest
 

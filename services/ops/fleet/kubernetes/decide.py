@@ -12,8 +12,8 @@ from typing import Literal
 import msgspec
 from msgspec.structs import replace
 
-from ..bake import Comparison, fault
-from ..steps import Outcome
+from ..bake.comparison import Comparison, fault
+from ..plan.steps import Outcome
 from .change import Replacing, Running
 from .observed import Pod, Rollout
 from .progress import progress

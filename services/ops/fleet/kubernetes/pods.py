@@ -7,9 +7,9 @@ from typing import Any
 from balancer import RegistryError, Reply
 from clients.contract import Call, Contract, RequestEncoder
 
-from ..bake import Figures
+from ..bake.comparison import Figures
+from ..bake.figures import read_figures
 from ..direct import misfit, smoke_calls
-from ..figures import read_figures
 from .cluster import Cluster
 
 

@@ -14,12 +14,12 @@ from twisted.internet.defer import Deferred, gatherResults
 from balancer import Clock, RegistryError
 from clients.contract import Contract
 
-from ..bake import Comparison, Figures
+from ..bake.comparison import Comparison, Figures
+from ..bake.sampling import Samples
 from ..claim import Claim
 from ..ended import Ended
+from ..plan.steps import Outcome
 from ..rest import Rest
-from ..sampling import Samples
-from ..steps import Outcome
 from .change import change, danger, read_replacing, read_running
 from .cluster import Cluster, ClusterError
 from .decide import Apply, Decision, Order, Seen, Settle, SmokePods, decide

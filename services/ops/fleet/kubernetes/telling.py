@@ -1,8 +1,8 @@
-"""How a rollout goes, as the events of every replacement (`services.ops.fleet.events`)."""
+"""How a rollout goes, as the events of every replacement (`services.ops.fleet.telling.events`)."""
 
 from __future__ import annotations
 
-from ..narrator import Narrator
+from ..telling.narrator import Narrator
 from .decide import Apply, Decision, Seen, SmokePods
 from .observed import Pod
 

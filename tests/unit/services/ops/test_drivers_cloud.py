@@ -16,8 +16,8 @@ from libcloud.compute.types import NodeState
 from twisted.internet.task import Clock
 
 from services.kit.driver_settings import CloudSettings
-from services.ops.fleet.driver import Build, Built, DriverError
 from services.ops.fleet.drivers.cloud import CloudDriver
+from services.ops.fleet.drivers.interface import Build, Built, DriverError
 from services.ops.fleet.drivers.provider import Credentials, Provider
 from tests.processes import until
 

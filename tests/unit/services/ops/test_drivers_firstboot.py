@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from services.kit.driver_settings import CloudSettings
-from services.ops.fleet.driver import Build, DriverError
 from services.ops.fleet.drivers.firstboot import first_boot
+from services.ops.fleet.drivers.interface import Build, DriverError
 
 BUILD = Build(service="users", replica="users-2.k3f-1", version="2")
 

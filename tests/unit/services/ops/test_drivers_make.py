@@ -9,8 +9,8 @@ from twisted.internet.task import Clock
 
 from balancer import ConfigError, ConfigFile
 from services.kit.settings import check_config
-from services.ops.fleet.driver import Driver, DriverError
 from services.ops.fleet.drivers import make_driver
+from services.ops.fleet.drivers.interface import Driver, DriverError
 
 
 def make(name: str, text: str = "") -> Driver:

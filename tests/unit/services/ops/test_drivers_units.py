@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from twisted.internet.defer import Deferred, succeed
 
 from services.kit.driver_settings import SystemdSettings
-from services.ops.fleet.driver import Build, Built, DriverError
+from services.ops.fleet.drivers.interface import Build, Built, DriverError
 from services.ops.fleet.drivers.names import checked_build
 from services.ops.fleet.drivers.program import Output
 from services.ops.fleet.drivers.shown import Unit, read_units

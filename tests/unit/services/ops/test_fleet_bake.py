@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from services.ops.fleet.bake import Comparison, Figures, fault
-from services.ops.fleet.figures import read_figures
-from services.ops.fleet.sampling import Samples
+from services.ops.fleet.bake.comparison import Comparison, Figures, fault
+from services.ops.fleet.bake.figures import read_figures
+from services.ops.fleet.bake.sampling import Samples
 
 
 def compared(new: tuple[float, float], old: tuple[float, float], fair: float = 1.0) -> Comparison:

@@ -15,10 +15,10 @@ from services.ops.command import run_command
 from services.ops.faults import Failed, Misused
 from services.ops.fleet.command import parse_share
 from services.ops.fleet.direct import misfit, smoke_calls
-from services.ops.fleet.display import line_of
-from services.ops.fleet.events import Event, ReplicaEvent, StepEvent
 from services.ops.fleet.journal import Journal, JournalFile, NotKept
-from services.ops.fleet.showing import Showing
+from services.ops.fleet.telling.display import line_of
+from services.ops.fleet.telling.events import Event, ReplicaEvent, StepEvent
+from services.ops.fleet.telling.showing import Showing
 from tests.simulation.fleet_world import World, wanted
 
 JOURNAL = Journal(

@@ -8,13 +8,13 @@ import pytest
 from msgspec.structs import replace
 
 from balancer import Endpoint
-from services.ops.fleet.bake import Comparison, Figures
-from services.ops.fleet.beginning import canary
-from services.ops.fleet.driver import Built
+from services.ops.fleet.bake.comparison import Comparison, Figures
+from services.ops.fleet.drivers.interface import Built
 from services.ops.fleet.journal import Journal
-from services.ops.fleet.plan import plan
-from services.ops.fleet.steps import Announce, Forget, Leave, Make, Note, Outcome, Remove
-from services.ops.fleet.view import Seen, View, Wanted
+from services.ops.fleet.plan.beginning import canary
+from services.ops.fleet.plan.plan import plan
+from services.ops.fleet.plan.steps import Announce, Forget, Leave, Make, Note, Outcome, Remove
+from services.ops.fleet.plan.view import Seen, View, Wanted
 
 WANTED = Wanted(service="users", version="2", generation="k3f", driver="local", otherwise=2)
 NEW = ("users-2.k3f-1", "users-2.k3f-2")

@@ -16,12 +16,9 @@ from twisted.internet.task import Clock
 from balancer import ConfigFile, RegistryError
 from balancer.testing import FakeRegistry
 from services.ops.fleet.attended import Attended
-from services.ops.fleet.begun import claim
 from services.ops.fleet.claim import Claim
-from services.ops.fleet.display import line_of
-from services.ops.fleet.driver import Build, Built
+from services.ops.fleet.drivers.interface import Build, Built
 from services.ops.fleet.ended import Ended
-from services.ops.fleet.events import Event, NoticeEvent, PhaseEvent, ReplicaEvent, WaitEvent
 from services.ops.fleet.execute import Done
 from services.ops.fleet.journal import Journal
 from services.ops.fleet.kubernetes import RollingTelling
@@ -29,10 +26,19 @@ from services.ops.fleet.kubernetes.change import Running
 from services.ops.fleet.kubernetes.decide import Decision
 from services.ops.fleet.kubernetes.decide import Seen as SeenRollout
 from services.ops.fleet.kubernetes.observed import Pod, Rollout
-from services.ops.fleet.progress import Telling
+from services.ops.fleet.make import claim
+from services.ops.fleet.plan.steps import Outcome, Plan
+from services.ops.fleet.plan.view import View, Wanted
 from services.ops.fleet.rest import Rest
-from services.ops.fleet.steps import Outcome, Plan
-from services.ops.fleet.view import View, Wanted
+from services.ops.fleet.telling.display import line_of
+from services.ops.fleet.telling.events import (
+    Event,
+    NoticeEvent,
+    PhaseEvent,
+    ReplicaEvent,
+    WaitEvent,
+)
+from services.ops.fleet.telling.telling import Telling
 from tests.deferreds import now
 from tests.simulation.fleet_world import Run, World, wanted
 

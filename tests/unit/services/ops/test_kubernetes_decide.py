@@ -7,7 +7,7 @@ import random
 import pytest
 from msgspec.structs import replace
 
-from services.ops.fleet.bake import Comparison, Figures
+from services.ops.fleet.bake.comparison import Comparison, Figures
 from services.ops.fleet.kubernetes.change import change, danger, read_replacing, read_running
 from services.ops.fleet.kubernetes.decide import (
     Apply,
@@ -19,7 +19,7 @@ from services.ops.fleet.kubernetes.decide import (
     decide,
 )
 from services.ops.fleet.kubernetes.observed import read_rollout
-from services.ops.fleet.steps import Outcome
+from services.ops.fleet.plan.steps import Outcome
 from tests.kubernetes_cluster import CRASHES, FAILS_LATER, MISSING, NEVER_READY, FakeCluster
 
 ORDER = Order(version="2", image="txmesh:2", generation="g1", bake_s=5, ready_s=30)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 
-from .bake import Comparison, Figures
+from .comparison import Comparison, Figures
 
 _NOTHING = Figures()
 

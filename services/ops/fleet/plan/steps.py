@@ -8,8 +8,8 @@ import msgspec
 
 from balancer import Endpoint
 
-from .driver import Build
-from .journal import Journal
+from ..drivers.interface import Build
+from ..journal import Journal
 
 
 class Note(msgspec.Struct, frozen=True):

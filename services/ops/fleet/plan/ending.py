@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
-from ..probe import DRAINING, READY
+from ...probe import DRAINING, READY
+from ..journal import Journal
 from .beginning import begin, full_weights, grow, take_calls
-from .journal import Journal
 from .steps import Forget, Leave, Note, Outcome, Plan, Remove, Step
 from .trouble import against
 from .view import Seen, View, Wanted

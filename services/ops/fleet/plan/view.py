@@ -6,10 +6,10 @@ import msgspec
 
 from balancer import Endpoint
 
-from ..probe import READY, STANDBY
-from .bake import Comparison
-from .driver import Built
-from .journal import Journal
+from ...probe import READY, STANDBY
+from ..bake.comparison import Comparison
+from ..drivers.interface import Built
+from ..journal import Journal
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,7 +7,7 @@ from typing import Literal
 
 from balancer import Clock
 
-from .bake import Comparison, Figures
+from ..bake.comparison import Comparison, Figures
 from .events import (
     BakeEvent,
     Event,

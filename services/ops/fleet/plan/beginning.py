@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 
 from msgspec.structs import replace
 
-from ..probe import STANDBY
-from .driver import Build
-from .journal import Journal, Phase
+from ...probe import STANDBY
+from ..drivers.interface import Build
+from ..journal import Journal, Phase
 from .steps import Announce, Make, Note, Outcome, Plan, Smoke, Step
 from .view import Seen, View, Wanted
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from .bake import Figures
+from .comparison import Figures
 
 _OF_REQUESTS = "mesh_request"
 

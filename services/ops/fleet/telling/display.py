@@ -12,9 +12,9 @@ from rich.text import Text
 
 from balancer import Clock
 
-from ..faults import say
-from ..output import console, table
-from ..status import age
+from ...faults import say
+from ...output import console, table
+from ...status import age
 from .events import (
     BakeEvent,
     Event,

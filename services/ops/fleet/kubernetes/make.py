@@ -9,8 +9,8 @@ from balancer.discovery import RegistrySettings
 from balancer.discovery.kubernetes import SCHEMES, KubernetesApi, place_of
 from services.kit.driver_settings import FleetSettings
 
-from ..driver import DriverError
-from ..view import Wanted
+from ..drivers.interface import DriverError
+from ..plan.view import Wanted
 from .cluster import Cluster
 from .decide import Order
 

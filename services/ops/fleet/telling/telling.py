@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 from balancer import Clock
 
+from ..execute import Done
+from ..journal import Journal
+from ..plan.steps import Announce, Leave, Make, Note, Plan, Remove, Smoke, Step
+from ..plan.view import Seen, View
 from .events import Event
-from .execute import Done
-from .journal import Journal
 from .narrator import Narrator
-from .steps import Announce, Leave, Make, Note, Plan, Remove, Smoke, Step
-from .view import Seen, View
 
 
 class Telling(Narrator):

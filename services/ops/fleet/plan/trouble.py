@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .bake import fault
-from .journal import Journal
+from ..bake.comparison import fault
+from ..journal import Journal
 from .view import Seen, View, Wanted
 
 # One that does not answer for so long (seconds) while it is watched is ill. A busy machine may miss

@@ -14,9 +14,9 @@ from msgspec.structs import replace
 
 from balancer import Endpoint
 
+from ..journal import Journal
 from .beginning import begin, build, held, watch
 from .ending import drain, undo
-from .journal import Journal
 from .steps import Note, Plan
 from .trouble import against, trouble
 from .view import View, Wanted

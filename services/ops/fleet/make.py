@@ -19,13 +19,13 @@ from .attended import Task, Teller
 from .claim import Claim
 from .direct import DirectReplicas
 from .drivers import make_driver
-from .events import Event
 from .journal import JournalFile
-from .narrator import Narrator
-from .progress import Telling
+from .plan.view import Wanted
 from .replacement import Replacement
 from .rest import Rest
-from .view import Wanted
+from .telling.events import Event
+from .telling.narrator import Narrator
+from .telling.telling import Telling
 
 # Beyond the time to live of a lock (seconds), for it to be seen that its holder is dead.
 _LOCK_SLACK_S = 3.0

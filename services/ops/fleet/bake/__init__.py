@@ -1,0 +1,1 @@
+"""How new replicas do beside old ones, from the counters of both. Pure."""

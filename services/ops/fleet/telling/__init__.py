@@ -1,0 +1,1 @@
+"""What people and programs are told of a replacement: events, and how they are shown."""
