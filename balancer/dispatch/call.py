@@ -258,9 +258,12 @@ class PendingCall(Generic[Answer]):
 
     def _waited_in_vain(self) -> CallError:
         """The deadline ended a wait: for another attempt, or for anybody to ask."""
+        service = self._service
         if self.attempts:
             return self._deadline_error("while it waited to try again")
-        return none_error(self._service.name, told=self._service.told)
+        if service.fleet.replicas:
+            return self._deadline_error("while it waited for a replica")
+        return none_error(service.name, told=service.told)
 
     def _was_sent(self) -> bool:
         """Whether the attempt that runs has reached its replica."""

@@ -30,6 +30,9 @@ _NEEDS_ONE = (
 # and before.
 _IS_WRONG = ("WRONGPASS", "ERR invalid password")
 _HAS_NONE = ("without any password configured", "but no password is set")
+# Of the command itself: a rule of an operator's, or a Redis older than 6 that is given a user.
+_UNWANTED = ("NOPERM", "unknown command", "wrong number of arguments")
+_FULL = "max number of clients"
 
 
 class Lost(Exception):
@@ -121,7 +124,13 @@ def refusal(words: str, url: RedisUrl) -> str:
         places = [] if url.password_file and not url.user else ["[registry] url"]
         places += [f"the file {url.password_file}"] if url.password_file else []
         return f"the {what}; correct it in {' or '.join(places)}"
-    return "it refuses the AUTH command; allow it there, and give no user to a Redis older than 6"
+    if any(said in words for said in _UNWANTED):
+        return (
+            "it refuses the AUTH command; allow it there, and give no user to a Redis older than 6"
+        )
+    if _FULL in words:
+        return "it has as many clients as it takes; raise its maxclients, or find who holds them"
+    return "it lets nobody log in now; its log says why"
 
 
 def lost(error: BaseException, at: str) -> Lost:

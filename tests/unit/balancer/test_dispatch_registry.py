@@ -9,7 +9,7 @@ import pytest
 
 from balancer import DispatchSettings, Request
 from balancer.discovery import Memory
-from balancer.errors import ConnectFailed, NoReplicas
+from balancer.errors import ConnectFailed, DeadlineExceeded, NoReplicas
 from balancer.policy import BalancingSettings
 from balancer.policy.subset import SubsetSettings
 from balancer.testing import Answer, FakeReplica, Outcome, Refuses, Silent, World
@@ -322,6 +322,18 @@ def test_a_process_that_stood_still_past_the_deadline_says_so_too() -> None:
     world.clock.advance(5.0)
     assert isinstance(outcome.error, NoReplicas)
     assert "has not told of users yet" in str(outcome.error)
+
+
+def test_a_process_that_stood_still_while_replicas_came_says_that_it_waited() -> None:
+    world = World(doubts=True)
+    world.registry.lose()
+    world.add("users", 2)
+    outcome = world.call(deadline_s=0.5)
+    world.run(0.1)
+    world.registry.find()
+    world.clock.advance(5.0)
+    assert isinstance(outcome.error, DeadlineExceeded)
+    assert "while it waited for a replica" in str(outcome.error)
 
 
 # Another service's replica at the address.

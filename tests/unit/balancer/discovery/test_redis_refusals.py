@@ -24,7 +24,10 @@ REFUSES = "it refuses the AUTH command"
         ("ERR Client sent AUTH, but no password is set", NONE_SET),  # before Redis 6
         ("ERR wrong number of arguments for 'auth' command", REFUSES),  # a user, before Redis 6
         ("ERR unknown command 'AUTH', with args beginning with: 's3cret'", REFUSES),
-        ("-", REFUSES),
+        ("NOPERM this user has no permissions to run the 'auth' command", REFUSES),
+        ("ERR max number of clients reached", "as many clients as it takes"),
+        ("DENIED Redis is running in protected mode because s3cret", "its log says why"),
+        ("-", "its log says why"),
     ],
 )
 @pytest.mark.parametrize("url", ["redis://:s3cret@a", "redis://alice:s3cret@a"])
