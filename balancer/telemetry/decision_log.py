@@ -24,6 +24,8 @@ _GOLDEN = 0.618034
 _QUIET_S = 1.0
 # Of so many replicas it is remembered what was told last; most of them have long left.
 _TOLD_MOST = 1000
+# So many calls fill a gigabyte, and nobody reads them.
+_KEPT_MOST = 100_000
 
 
 class DecisionSettings(Settings, frozen=True, kw_only=True):
@@ -32,8 +34,8 @@ class DecisionSettings(Settings, frozen=True, kw_only=True):
     Attributes:
         every: one call in so many is sampled; 1 for all, 0 for none and no changes of health
             either. At 1,000 it costs nothing that can be measured.
-        kept: how many sampled calls are kept, and as many changes of health; the oldest go first.
-            Each holds 1 to 15 kB, by the number of replicas.
+        kept: how many sampled calls are kept, 100,000 at most, and as many changes of health; the
+            oldest go first. Each holds 1 to 15 kB, by the number of replicas.
     """
 
     every: int = 1000
@@ -43,8 +45,8 @@ class DecisionSettings(Settings, frozen=True, kw_only=True):
         """Check the ranges."""
         if self.every < 0:
             raise ValueError("every must not be below 0")
-        if self.kept < 1:
-            raise ValueError("kept must be at least 1")
+        if not 1 <= self.kept <= _KEPT_MOST:
+            raise ValueError(f"kept must be from 1 to {_KEPT_MOST}")
 
 
 class DecisionLog:

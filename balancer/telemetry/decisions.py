@@ -37,6 +37,7 @@ class DecisionHeader(msgspec.Struct, frozen=True, kw_only=True):
         caller: the process's name in ``Mesh-Caller``.
         began: when its log began, in seconds since the epoch: the instant 0 of every ``at_s``.
         every: one call in so many was sampled: each `CallEntry` stands for so many calls.
+        left_out: how many entries, older ones, are missing because there was too much to tell.
     """
 
     format: str = FORMAT
@@ -44,6 +45,7 @@ class DecisionHeader(msgspec.Struct, frozen=True, kw_only=True):
     caller: str
     began: float
     every: int
+    left_out: int = 0
 
 
 class CandidateEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):

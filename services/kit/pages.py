@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl
 from twisted.internet.defer import Deferred
 
 from .answer import Answer, answer_head
+from .problem import Problem
 from .server import Incoming, RouteStats
 
 Made: TypeAlias = bytes | tuple[int, bytes]
@@ -48,7 +49,10 @@ class Page:
 
 
 class Form(Page):
-    """A page that is made from the fields of the query, each once."""
+    """A page that is made from the fields of the query; one that is given twice is refused.
+
+    Whoever checks a field must check the one that holds, and of two nobody knows which that is.
+    """
 
     def __init__(
         self, name: str, content_type: str, make: Callable[[Mapping[str, str]], Made]
@@ -60,7 +64,12 @@ class Form(Page):
     def begin(self, incoming: Incoming) -> Coroutine[Any, Any, Any]:
         """Make the page."""
         query = incoming.request.query.decode("latin-1")
-        return self._run_with(dict(parse_qsl(query, keep_blank_values=True)))
+        return self._run_with(parse_qsl(query, keep_blank_values=True))
 
-    async def _run_with(self, fields: Mapping[str, str]) -> Made:
+    async def _run_with(self, given: list[tuple[str, str]]) -> Made:
+        fields: dict[str, str] = {}
+        for name, value in given:
+            if name in fields:
+                raise Problem(422, "invalid", detail=f"{name} is given twice.", field=name)
+            fields[name] = value
         return self._make_of(fields)

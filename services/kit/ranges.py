@@ -10,14 +10,15 @@ def check_above_zero(settings: Settings, *names: str) -> None:
 
     Args:
         settings: a section.
-        *names: which keys; without any, all that are numbers.
+        *names: which keys; without any, all that are numbers. A yes or no is none.
 
     Raises:
         ValueError: one is not, or is no number at all (NaN).
     """
     for name in names or settings.__struct_fields__:
         value = getattr(settings, name)
-        if isinstance(value, (int, float)) and not value > 0:
+        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if is_number and not value > 0:
             raise ValueError(f"{name} must be above 0")
 
 

@@ -5,7 +5,7 @@ Exit statuses: 0 done, 1 not done, 2 not understood, 130 interrupted.
 
 from __future__ import annotations
 
-import click
+import sys
 
 from balancer import CallError, Rejected
 
@@ -29,8 +29,12 @@ def one_line(text: object) -> str:
 
 
 def say(text: object) -> None:
-    """Write one line to standard error."""
-    click.echo(f"txmesh: {one_line(text)}", err=True)
+    """Write one line to standard error; above a table that lives there."""
+    # By its name, which rich takes while such a table lives: whoever finds the stream underneath
+    # writes into the table, and the next one is drawn over it.
+    if sys.stderr is not None:  # closed by whoever started us
+        sys.stderr.write(f"txmesh: {one_line(text)}\n")
+        sys.stderr.flush()
 
 
 def call_failure(operation: str, error: CallError) -> Failed:

@@ -30,6 +30,11 @@ def write_json(document: object) -> None:
     sys.stdout.flush()
 
 
+def counted(count: int, noun: str) -> str:
+    """How many there are, such as "1 replica" or "2 replicas"."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def table(*columns: str, numbers: tuple[str, ...] = ()) -> Table:
     """An empty table.
 

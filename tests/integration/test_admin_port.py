@@ -105,6 +105,8 @@ async def test_who_was_meant_does_it_and_so_does_whoever_is_asked_without_a_name
     assert await users.post("/announce?replica=users-2&weight=x") == Told(
         422, {"status": "standby", "detail": "weight is a number from 0.001 to 1000"}
     )
+    twice = await users.post("/drain?replica=users-1&replica=users-2")
+    assert (twice.status, twice.document["detail"]) == (422, "replica is given twice.")
     assert await users.post("/announce?replica=users-2") == Told(200, {"status": "ready"})
     assert await users.post("/announce?weight=2") == Told(200, {"status": "ready"})
     assert await users.post("/drain?replica=users-2") == Told(202, {"status": "draining"})

@@ -19,7 +19,7 @@ from balancer.discovery.kubernetes import KubernetesApi, parse_kubernetes
 from clients.users import Users
 from services.ops.fleet.claim import Claim
 from services.ops.fleet.ended import Ended
-from services.ops.fleet.kubernetes.change import MANAGER
+from services.ops.fleet.kubernetes.change import MANAGER, Replacing
 from services.ops.fleet.kubernetes.cluster import Cluster
 from services.ops.fleet.kubernetes.decide import Decision, Order, Seen
 from services.ops.fleet.kubernetes.rolling import Rolling
@@ -53,6 +53,8 @@ class ClusterApi(KubernetesApiServer):
         if path == PODS:
             assert "app.kubernetes.io/name=users" in query["labelSelector"]
             return write_json(request, 200, self.cluster.pods())
+        if path.endswith("/log"):
+            return self._log(request, path.removeprefix(f"{PODS}/").removesuffix("/log"))
         if path.startswith(f"{PODS}/"):
             return self._proxy(request, *path.removeprefix(f"{PODS}/").split("/proxy", 1))
         return super().answer_GET(request, path, query)
@@ -63,6 +65,12 @@ class ClusterApi(KubernetesApiServer):
         assert query["fieldManager"] == MANAGER
         self.cluster.apply(json.loads(request.content.read()))
         return write_json(request, 200, self.cluster.deployment())
+
+    def _log(self, request: Any, pod: str) -> bytes:
+        [found] = [p for p in self.cluster.pods()["items"] if p["metadata"]["name"] == pod]
+        if "deletionTimestamp" in found["metadata"]:  # as good as gone, and its log with it
+            return write_status(request, 404, "NotFound", f"there is no pod {pod}")
+        return b"Traceback\nKeyError: 'users'\n"
 
     def _proxy(self, request: Any, pod: str, path: str) -> Any:
         name, _, port = pod.partition(":")
@@ -83,6 +91,9 @@ class ClusterApi(KubernetesApiServer):
 class Progress:
     def __init__(self) -> None:
         self.waited: list[str] = []
+
+    def found(self, replacing: Replacing | None) -> None:
+        pass
 
     def looked(self, seen: Seen, decided: Decision) -> None:
         self.waits(decided.waiting)
@@ -208,6 +219,9 @@ async def test_the_command_replaces_a_deployment(folder: Path) -> None:
             assert done.returncode == 1
             assert "users is rolled back" in done.stderr
             assert "answered 500 instead of 404" in done.stderr
+            # Though its pod has left by now.
+            assert "txmesh: the end of the log of users-" in done.stderr
+            assert "    KeyError: 'users'\n" in done.stderr
             done = await deferToThread(txmesh, folder, *line, "--version", "3", "--hold")
             assert done.returncode == 1
             assert "--canary and --hold are not for it" in done.stderr

@@ -159,6 +159,25 @@ def test_a_replica_that_never_gets_ready_is_told(tmp_path: Path) -> None:
     assert "slow-1 is not ready after 2 s; the end of " in done.stderr
 
 
+def test_a_full_disk_does_not_end_it_and_old_logs_make_room(tmp_path: Path) -> None:
+    (tmp_path / "mesh.toml").write_text("[up]\nlog_bytes = 1000\n")
+    logs = tmp_path / ".mesh" / "logs"
+    logs.mkdir(parents=True)
+    (logs / "users-1.log").write_text("x" * 5000 + "\n")
+    (logs / "users-1.log.1").symlink_to("/dev/full")
+    for day in range(25):
+        old = logs / f"users-{day}.k-1.log"
+        old.write_text("x")
+        os.utime(old, (day * 86_400, day * 86_400))
+    with Up(tmp_path, "users", "--replicas", "1", "--config", "mesh.toml") as up:
+        up.status()
+        full = f"txmesh: {logs}/users-1.log cannot be kept from growing: No space left on device\n"
+        assert full in up.told()
+        assert len(list(logs.glob("users-*.k-1.log"))) == 20
+        up.process.send_signal(signal.SIGTERM)
+        assert up.process.wait(timeout=20) == 0
+
+
 def test_a_misspelt_key_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "mesh.toml").write_text("[up]\nredy_s = 2.0\n")
     for command in (["up"], ["status"], ["config"], ["call", "users", "fetch", "id=x"]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 import treq
 
+from services.kit.workers.messages import LOG_BYTES
 from tests.processes import Child, until
 from tests.workers import (
     SERVICE,
@@ -25,6 +27,19 @@ from tests.workers import (
 )
 
 TWO = ("--workers", "2")
+# Each worker has decided 70 MB of late, more than a message to its master may hold.
+MUCH = """
+from services.kit.application import Application
+
+ENTRY = b'{"entry":"call","at_s":%d,"why":"' + b"x" * 7000 + b'"}\\n'
+
+
+def decided(self):
+    return b'{"began":1.0}\\n' + b"".join(ENTRY % number for number in range(10_000))
+
+
+Application.decided = decided
+"""
 
 
 @pytest.fixture
@@ -73,6 +88,20 @@ async def test_the_replica_is_one_whatever_its_workers(here: Place) -> None:
     child.signal(signal.SIGTERM)
     assert await child.ended() == 0
     assert child.event("has left after") is not None
+
+
+async def test_of_more_decisions_than_can_be_told_the_newest_are(here: Place) -> None:
+    here.write(SERVICE.format(text="old") + MUCH)
+    child = here.start("say-1", *TWO)
+    _, admin = await child.ready()
+    answer = await treq.get(f"http://{admin}/decisions", persistent=False)
+    first, *entries = (await answer.content()).splitlines()
+    assert sum(map(len, entries)) <= 2 * LOG_BYTES
+    assert len(entries) >= 2 * (LOG_BYTES // 7100)
+    assert json.loads(first)["left_out"] == 20_000 - len(entries)
+    times = [json.loads(entry)["at_s"] for entry in entries]
+    assert times == sorted(times)
+    assert times[-2:] == [9_999, 9_999]
 
 
 async def test_connections_are_shared_evenly_and_again_when_a_worker_was_replaced(

@@ -22,7 +22,7 @@ from services.ops.fleet.drivers.interface import Build, Built, DriverError
 from services.ops.fleet.ended import Ended
 from services.ops.fleet.execute import Done
 from services.ops.fleet.journal import Journal, NotKept
-from services.ops.fleet.plan.steps import Plan
+from services.ops.fleet.plan.steps import Step
 from services.ops.fleet.plan.view import View, Wanted
 from services.ops.fleet.replacement import Replacement
 from services.ops.fleet.rest import Rest
@@ -80,6 +80,7 @@ class World:
         self.registry_forgets = False
         self.driver_up = True
         self.lock: FakeLock | None = None
+        self.note = ""  # what the lock's last holder left
         self.supervised_old = not by_hand
         self.drained: list[str] = []
         for number in range(1, old + 1):
@@ -279,15 +280,15 @@ class World:
 class FakeLock:
     """The registry's lock."""
 
-    note = ""
-
     def __init__(self, world: World) -> None:
+        self.note = world.note
         self.lost: Deferred[None] = Deferred()
         self.world = world
 
     def release(self, note: str | None = None) -> Deferred[None]:
         if self.world.lock is self:
             self.world.lock = None
+            self.world.note = self.world.note if note is None else note
         return _fired(None)
 
 
@@ -530,7 +531,13 @@ class Run:
         if self.alive:
             self.world.journal = None
 
-    def looked(self, view: View, journal: Journal | None, decided: Plan) -> None:
+    def found(self, journal: Journal | None) -> None:
+        pass
+
+    def looked(self, view: View, journal: Journal | None) -> None:
+        pass
+
+    def begins(self, steps: tuple[Step, ...]) -> None:
         pass
 
     def did(self, done: Done) -> None:

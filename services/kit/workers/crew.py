@@ -18,7 +18,7 @@ from balancer import Clock
 
 from ..backoff import RestartBackoff
 from .member import Member, Process, Seat, State
-from .messages import Contend, Drain, Serve, ToMaster, ToWorker
+from .messages import Contend, Drain, Heard, Serve, ToWorker
 from .settings import WorkersSettings
 
 # How often a worker is asked for a sign of life (seconds), or four times in `hang_s`.
@@ -38,13 +38,13 @@ class Launch(Protocol):
     """Starts a worker's process."""
 
     def __call__(
-        self, number: int, heard: Callable[[ToMaster], None], ended: Callable[[str, bool], None]
+        self, number: int, heard: Callable[[Heard], None], ended: Callable[[str, bool], None]
     ) -> Process:
         """Start it.
 
         Args:
             number: the worker's.
-            heard: told of each message.
+            heard: told of each message, and of each that was too long.
             ended: told of its end: how, in words, and whether it left in good order.
 
         Raises:
@@ -213,7 +213,7 @@ class Crew:
             how = f"cannot be started ({error.strerror})"
             self._clock.callLater(0, lambda: self._ended(member, how, clean=False))
 
-    def _heard(self, member: Member, message: ToMaster) -> None:
+    def _heard(self, member: Member, message: Heard) -> None:
         before = member.state
         member.take(message, self._clock.seconds())
         if member.state is before:

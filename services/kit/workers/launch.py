@@ -19,7 +19,15 @@ from twisted.internet.protocol import ProcessProtocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from .messages import Lines, NotUnderstood, ToMaster, ToWorker, decode_to_master, encode_line
+from .messages import (
+    Heard,
+    Lines,
+    NotUnderstood,
+    TooLong,
+    ToWorker,
+    decode_to_master,
+    encode_line,
+)
 from .scoreboard import ROWS, Scoreboard
 
 if TYPE_CHECKING:
@@ -80,7 +88,7 @@ class Launcher:
         self._rows: set[int] = set()
 
     def __call__(
-        self, number: int, heard: Callable[[ToMaster], None], ended: Callable[[str, bool], None]
+        self, number: int, heard: Callable[[Heard], None], ended: Callable[[str, bool], None]
     ) -> WorkerProcess:
         """Start one; see `crew.Launch`."""
         row = next((row for row in range(ROWS) if row not in self._rows), None)
@@ -137,7 +145,7 @@ class WorkerProcess(ProcessProtocol):
     def __init__(
         self,
         number: int,
-        heard: Callable[[ToMaster], None],
+        heard: Callable[[Heard], None],
         ended: Callable[[str, bool], None],
         later: Callable[..., Any],
     ) -> None:
@@ -164,6 +172,14 @@ class WorkerProcess(ProcessProtocol):
     def childDataReceived(self, childFD: int, data: bytes) -> None:
         """Read what it tells."""
         for line in self._lines.feed(data):
+            if line is None:
+                _log.error(
+                    "worker {worker} says more at once than is taken in, and it is left out: "
+                    "restart the whole replica",
+                    worker=self._number,
+                )
+                self._heard(TooLong())
+                continue
             try:
                 message = decode_to_master(line)
             except NotUnderstood as error:

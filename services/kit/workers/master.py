@@ -26,8 +26,9 @@ from .scoreboard import Scoreboard
 from .settings import WorkersSettings
 from .totals import Totals, families_of
 
-# How long workers have to answer a scrape (seconds); what is missing then is as it last was.
-_ANSWER_S = 1.0
+# How long workers have to answer (seconds). What a scrape misses then is as it last was; a decision
+# log may be large, and somebody waits who wants all of it.
+_ANSWER_S: dict[Wanted, float] = {"samples": 1.0, "decisions": 5.0}
 
 _log = Logger()
 
@@ -163,10 +164,15 @@ class Workers:
     def _ask(self, what: Wanted) -> Deferred[list[Told]]:
         """Ask all; fires with the answers of those that are in time."""
         answers: list[Told] = []
+
+        def take(told: Told | None) -> None:
+            if told is not None:
+                answers.append(told)
+
         asked = [member.ask(what) for member in self._crew or ()]
-        waiting = [answer.addCallback(answers.append) for answer in asked if answer is not None]
+        waiting = [answer.addCallback(take) for answer in asked if answer is not None]
         result: Deferred[list[Told]] = Deferred()
-        patience = self._clock.callLater(_ANSWER_S, lambda: result.callback(list(answers)))
+        patience = self._clock.callLater(_ANSWER_S[what], lambda: result.callback(list(answers)))
 
         def all_told(_: object) -> None:
             if patience.active():

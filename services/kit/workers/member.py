@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 
 from ..backoff import RestartBackoff
-from .messages import Ask, CannotStart, Drain, Ready, Told, ToMaster, ToWorker, Wanted
+from .messages import Ask, CannotStart, Drain, Heard, Ready, Told, TooLong, ToWorker, Wanted
 from .totals import Family
 
 # Questions that may lie unread in the pipe: a frozen worker must not fill the master's memory.
@@ -88,14 +88,14 @@ class Member:
         self.why = ""
         self._asked = 0
         self._answered = 0
-        self._waiting: dict[int, Deferred[Told]] = {}
+        self._waiting: dict[int, Deferred[Told | None]] = {}
 
     @property
     def has_spoken(self) -> bool:
         """Whether it ever answered."""
         return self._answered > 0 or self.state is not State.STARTING
 
-    def take(self, message: ToMaster, now: float) -> None:
+    def take(self, message: Heard, now: float) -> None:
         """Note what it says."""
         self.heard = now
         if isinstance(message, Ready):
@@ -103,13 +103,20 @@ class Member:
                 self.state = State.READY
         elif isinstance(message, CannotStart):
             self.why = message.why
+        elif isinstance(message, TooLong):
+            # It answers in order. Were the question left open, nothing more would be asked, and a
+            # worker that is well would be taken for a silent one.
+            self._settle(self._answered + 1, None)
         else:
-            if message.number <= self._asked:  # what was never asked is no answer
-                self._answered = max(self._answered, message.number)
             self.families = message.families
-            waiting = self._waiting.pop(message.number, None)
-            if waiting is not None:
-                waiting.callback(message)
+            self._settle(message.number, message)
+
+    def _settle(self, number: int, answer: Told | None) -> None:
+        if number <= self._asked:  # what was never asked is no answer
+            self._answered = max(self._answered, number)
+        waiting = self._waiting.pop(number, None)
+        if waiting is not None:
+            waiting.callback(answer)
 
     def tell(self, message: ToWorker) -> None:
         """Send it something."""
@@ -121,20 +128,20 @@ class Member:
         if self._asked == self._answered:
             self.ask("samples")
 
-    def ask(self, what: Wanted) -> Deferred[Told] | None:
+    def ask(self, what: Wanted) -> Deferred[Told | None] | None:
         """Ask it to tell something.
 
         Args:
             what: see `Ask`.
 
         Returns:
-            Fires with the answer, and never when it ends before; None when it already leaves
-            questions unread.
+            Fires with the answer, with None when that was too long, and never when it ends before;
+            None when it already leaves questions unread.
         """
         if self._asked - self._answered >= _UNREAD:
             return None
         self._asked += 1
-        answered = self._waiting[self._asked] = Deferred[Told]()
+        answered = self._waiting[self._asked] = Deferred[Told | None]()
         self.tell(Ask(self._asked, what))
         return answered
 

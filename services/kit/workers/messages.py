@@ -93,9 +93,21 @@ class Told(msgspec.Struct, tag="told"):
 ToWorker: TypeAlias = Serve | Contend | Ask | Reopen | Drain
 ToMaster: TypeAlias = Ready | CannotStart | Told
 
-# More than any decision log that somebody could read (bytes): a worker that has gone mad must not
-# fill the master's memory.
+
+class TooLong(msgspec.Struct):
+    """What the master hears in place of a line that is longer than any message.
+
+    It is never sent. Whoever says so much is alive, and has answered; what it said is lost.
+    """
+
+
+Heard: TypeAlias = ToMaster | TooLong
+
+# More than any message holds (bytes): a worker that has gone mad must not fill the master's memory.
 _LINE_BYTES = 64 << 20
+# What a worker tells of its decision log at most (bytes), far more than anybody reads. In a message
+# each quotation mark in it takes two bytes, and that leaves room for the counters.
+LOG_BYTES = 16 << 20
 
 _encode = msgspec.json.Encoder().encode
 _to_worker: msgspec.json.Decoder[ToWorker] = msgspec.json.Decoder(ToWorker)
@@ -145,17 +157,16 @@ class Lines:
         self._rest: list[bytes] = []
         self._bytes = 0
 
-    def feed(self, data: bytes) -> Iterator[bytes]:
+    def feed(self, data: bytes) -> Iterator[bytes | None]:
         """Take in a piece of the stream.
 
         Returns:
-            Its whole lines, without their ends. One that is longer than any message comes out
-            empty, which is none.
+            Its whole lines, without their ends; None for one that is longer than any message.
         """
         first, *more = data.split(b"\n")
         self._keep(first)
         for piece in more:
-            yield b"".join(self._rest)
+            yield b"".join(self._rest) if self._bytes <= _LINE_BYTES else None
             self._rest.clear()
             self._bytes = 0
             self._keep(piece)

@@ -25,8 +25,10 @@ from ..options import Options
 from ..process import fail_at_exit, on_signal
 from ..server import ServerSettings
 from ..service import Service
+from .decisions import newest
 from .launch import FROM_MASTER, LISTENING, SCOREBOARD, TO_MASTER
 from .messages import (
+    LOG_BYTES,
     Ask,
     CannotStart,
     Contend,
@@ -152,7 +154,7 @@ class Worker(twisted_service.Service):
             Told(
                 question.number if question is not None else 0,
                 families_of(self._application.collectors()),
-                self._application.decided().decode() if decisions else "",
+                newest(self._application.decided(), LOG_BYTES).decode() if decisions else "",
             )
         )
 
@@ -213,7 +215,7 @@ class _Master(protocol.Protocol):
     def dataReceived(self, data: bytes) -> None:
         for line in self._lines.feed(data):
             try:
-                message = decode_to_worker(line)
+                message = decode_to_worker(line or b"")
             except NotUnderstood as error:
                 _log.error("the master is not understood: {error}", error=str(error))
             else:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any, Protocol
 
 import click
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import TimeoutError as TookTooLong
 
 from ..faults import say
-from ..output import write_json
+from ..output import counted, write_json
 from ..runner import on_signals
 from .drivers.interface import DriverError
 from .ended import Ended
 from .plan.steps import Outcome
 from .telling.events import EndedEvent
-from .telling.showing import mute
+from .telling.narrator import Narrator
+from .telling.showing import attempt
 
 STATUSES = {
     Outcome.REPLACED: 0,
@@ -28,6 +32,9 @@ STATUSES = {
     Outcome.TOO_LATE: 5,
 }
 _TAIL_LINES = 12
+# How long the lock may take to go back to a registry when nobody wants to wait any more (seconds).
+_LEAVE_S = 2.0
+_TWICE = Ended(Outcome.UNFINISHED, "it was interrupted twice")
 
 
 class Task(Protocol):
@@ -39,23 +46,8 @@ class Task(Protocol):
     def stop(self) -> None:
         """Have it undone, or finished where there is no way back."""
 
-
-class Teller(Protocol):
-    """What was told of it so far.
-
-    Attributes:
-        members: the new replicas' names, as far as there are any.
-        saw_no_call: whether the new replicas were watched and got no call.
-    """
-
-    members: tuple[str, ...]
-    saw_no_call: bool
-
-    def now(self) -> float:
-        """Seconds since the command began."""
-
-    def interrupted(self) -> str:
-        """Tell what follows from a ^C, and return it."""
+    def leave(self, why: str) -> Coroutine[Any, Any, None]:
+        """Leave it as it is, for the next run, which is told why."""
 
 
 class Attended:
@@ -67,7 +59,7 @@ class Attended:
         version: str,
         *,
         task: Task,
-        telling: Teller,
+        telling: Narrator,
         stop_showing: Callable[[], None],
         tail: Callable[[str], Deferred[list[str]]],
         kept: str,
@@ -95,7 +87,8 @@ class Attended:
         self._as_json = as_json
         self._asked_to_stop = False
         self._ended: Deferred[Ended] = Deferred()
-        self._tailing: Deferred[list[str]] | None = None
+        # What is still waited for when it has ended: a log, or the registry.
+        self._last_wait: Deferred[Any] | None = None
 
     async def run(self, reactor: Any) -> int:
         """Do it.
@@ -109,31 +102,32 @@ class Attended:
         running.addBoth(self._end)
         ended = await self._ended
         status = STATUSES[ended.outcome]
-        try:
-            self._stop_showing()
-            await self._tell(ended, status)
-        except OSError:  # whoever read it has enough; the other stream may still have a reader
-            mute()
-            self._tell_end(ended)
+        attempt(self._stop_showing, sys.stderr)
+        if self._as_json:  # first: a program waits for nothing else
+            attempt(lambda: write_json(self._event(ended, status)), sys.stdout)
+        if ended is _TWICE:
+            leaving = Deferred.fromCoroutine(self._task.leave(ended.why))
+            await self._wait(leaving.addTimeout(_LEAVE_S, reactor))
+        if ended.outcome is Outcome.ROLLED_BACK and ended.failed:
+            await self._tell_log(ended.failed)
+        if ended.outcome is Outcome.REPLACED and self._telling.saw_no_call:
+            _tell("no call came while the new version was watched: nothing is known of how it does")
+        text = self._in_words(ended)
+        if self._as_json or status:
+            _tell(text)
+        else:
+            attempt(lambda: click.echo(text), sys.stdout)
         return status
 
-    async def _tell(self, ended: Ended, status: int) -> None:
-        if ended.outcome is Outcome.ROLLED_BACK:
-            await self._tell_log(ended.why)
-        if ended.outcome is Outcome.REPLACED and self._telling.saw_no_call:
-            say("no call came while the new version was watched: nothing is known of how it does")
-        if self._as_json:
-            write_json(
-                EndedEvent(
-                    at_s=self._telling.now(),
-                    outcome=ended.outcome.value,
-                    why=ended.why,
-                    version=self._version,
-                    members=self._telling.members,
-                    status=status,
-                )
-            )
-        self._tell_end(ended)
+    def _event(self, ended: Ended, status: int) -> EndedEvent:
+        return EndedEvent(
+            at_s=self._telling.now(),
+            outcome=ended.outcome.value,
+            why=ended.why,
+            version=self._version,
+            members=self._telling.members,
+            status=status,
+        )
 
     def _end(self, result: Any) -> None:
         if not self._ended.called:
@@ -141,35 +135,42 @@ class Attended:
 
     def _signalled(self) -> None:
         if self._ended.called:
-            if self._tailing is not None:
-                self._tailing.cancel()
+            if self._last_wait is not None:
+                self._last_wait.cancel()
         elif self._asked_to_stop:
-            self._ended.callback(Ended(Outcome.UNFINISHED, "it was interrupted twice"))
+            self._ended.callback(_TWICE)
         else:
             self._asked_to_stop = True
-            told = self._telling.interrupted()
-            if self._as_json:  # whoever pressed it may not see the events
-                say(told)
-            self._task.stop()
+            try:
+                self._tell_interrupted()
+            finally:  # after it, for that may be the end; and whatever becomes of the telling
+                self._task.stop()
 
-    async def _tell_log(self, why: str) -> None:
-        """Show the end of the log of the replica that failed, if it was one."""
-        for name in self._telling.members:
-            if why.startswith(f"{name} "):
-                try:
-                    self._tailing = self._tail(name)
-                    lines = await self._tailing
-                except (DriverError, OSError, CancelledError):
-                    return  # how it ended is worth more than the log
-                if lines:
-                    say(f"the end of the log of {name}:")
-                for line in lines[-_TAIL_LINES:]:
-                    click.echo(f"    {line}", err=True)
+    def _tell_interrupted(self) -> None:
+        told = self._telling.interrupted()
+        self._telling.notices(told)
+        if self._as_json:  # whoever pressed it may not see the events
+            _tell(told)
 
-    def _tell_end(self, ended: Ended) -> None:
+    async def _wait(self, answer: Deferred[Any]) -> Any:
+        """Wait for something that is worth less than how it ended; None when it does not come."""
+        self._last_wait = answer
+        try:
+            return await answer
+        except (DriverError, OSError, CancelledError, TookTooLong):
+            return None
+
+    async def _tell_log(self, name: str) -> None:
+        """Show the end of the log of the replica that failed."""
+        lines = await self._wait(self._tail(name))
+        if lines:
+            _tell(f"the end of the log of {name}:")
+        for line in (lines or [])[-_TAIL_LINES:]:
+            attempt(partial(click.echo, f"    {line}", err=True), sys.stderr)
+
+    def _in_words(self, ended: Ended) -> str:
         service, version = self._service, self._version
-        count = len(self._telling.members)
-        replicas = "1 replica" if count == 1 else f"{count} replicas"
+        replicas = counted(len(self._telling.members), "replica")
         match ended.outcome:
             case Outcome.REPLACED:
                 text = f"{service} is replaced: {replicas} of version {version}"
@@ -187,8 +188,8 @@ class Attended:
                 text = f"{service} is unfinished ({self._kept}); run it again to go on"
             case Outcome.BUSY:
                 text = f"{service} is not replaced"
-        text = f"{text}: {ended.why}" if ended.why else f"{text} ({self._telling.now():.1f} s)"
-        if self._as_json or STATUSES[ended.outcome]:
-            say(text)
-        else:
-            click.echo(text)
+        return f"{text}: {ended.why}" if ended.why else f"{text} ({self._telling.now():.1f} s)"
+
+
+def _tell(text: str) -> None:
+    attempt(lambda: say(text), sys.stderr)

@@ -54,6 +54,7 @@ class Claim:
         self._notices = notices
         self._note = ""
         self._lock: Lock | None = None
+        self._given_up: Ended | None = None
 
     @property
     def held(self) -> bool:
@@ -71,7 +72,7 @@ class Claim:
             None when it is taken; otherwise how the command ends.
         """
         end: float | None = None
-        while True:
+        while self._given_up is None:
             try:
                 self._lock = await self._registry.lock(self._name, self._holder)
             except RegistryError as error:
@@ -89,6 +90,16 @@ class Claim:
                     return Ended(Outcome.BUSY, await self._busy())
                 self._waits(await self._taken())
             await self._rest.sleep(_AGAIN_S)
+        return self._given_up
+
+    async def give_up(self, why: str) -> None:
+        """Give it back, and have whoever goes on taking it end unfinished.
+
+        Args:
+            why: it ends so; what the next one should know.
+        """
+        self._given_up = Ended(Outcome.UNFINISHED, why)
+        await self.release(why)
 
     async def release(self, note: str = "") -> None:
         """Give it back; harmless when it is not held.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+import sys
 from pathlib import Path
 from typing import Any, get_args
 
@@ -27,7 +28,7 @@ from .journal import JournalFile
 from .make import replacing, rolling
 from .plan.view import Wanted
 from .telling.display import display
-from .telling.showing import Showing
+from .telling.showing import Showing, attempt
 
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}").fullmatch
 _SHARE = re.compile(r"([0-9]{1,2}(?:\.[0-9]{1,3})?)%").fullmatch
@@ -188,13 +189,14 @@ def replace(
         generation=secrets.token_hex(2),
     )
     if not smoke_calls(contract) and not abort:
-        say(f"the contract of {service} declares no smoke call: that it is ready must do")
+        smokeless = f"the contract of {service} declares no smoke call: that it is ready must do"
+        attempt(lambda: say(smokeless), sys.stderr)
     begin = rolling if wanted.driver == "kubernetes" else replacing
 
     async def work(reactor: Any) -> int:
         mesh = Mesh(file, caller="txmesh-replace", reactor=reactor)
         shown, stop_showing = (write_json, lambda: None) if as_json else display(mesh.clock)
-        show = Showing(shown)
+        show = Showing(shown, sys.stdout if as_json else sys.stderr)
         try:
             with begin(wanted, file, mesh, contract, show, reactor) as begun:
                 attended = Attended(
@@ -212,7 +214,7 @@ def replace(
             raise Failed(str(error)) from None
         finally:
             show.end()
-            stop_showing()
+            attempt(stop_showing, sys.stderr)
             mesh.close()
 
     return run(work)

@@ -13,7 +13,9 @@ class Ended(NamedTuple):
     Attributes:
         outcome: how.
         why: for people; "" when there is nothing to say.
+        failed: the replica whose log may say more; "" for none.
     """
 
     outcome: Outcome
     why: str = ""
+    failed: str = ""

@@ -41,6 +41,7 @@ class Journal(msgspec.Struct, frozen=True, kw_only=True):
             "drain" from when the old ones leave: from there on there is no way back; "undo" from
             when the new ones leave.
         why: why it is undone.
+        failed: the new one whose trouble that was; "" for none.
         known: the new ones as they first stood in the registry: callers may know of these, also
             when the registry tells of them no more.
     """
@@ -57,6 +58,7 @@ class Journal(msgspec.Struct, frozen=True, kw_only=True):
     share: float | None
     phase: Phase = "build"
     why: str = ""
+    failed: str = ""
     known: tuple[Endpoint, ...] = ()
 
 
@@ -151,8 +153,13 @@ class JournalFile:
             ) from None
 
     def _settle(self) -> None:
-        """Have the folder's own change on the disk too."""
-        if self.path.parent.is_dir():
+        """Have the folder's own change on the disk too, where that can be done.
+
+        Some file systems cannot. The change is made all the same, and whoever comes next sees it;
+        only a machine that goes down now may come back with the journal before this one, from which
+        a plan loses nothing either.
+        """
+        with suppress(OSError):
             folder = os.open(self.path.parent, os.O_RDONLY)
             try:
                 os.fsync(folder)

@@ -15,7 +15,7 @@ from balancer.discovery import RegistrySettings
 from clients import Mesh
 from clients.contract import Contract
 
-from .attended import Task, Teller
+from .attended import Task
 from .claim import Claim
 from .direct import DirectReplicas
 from .drivers import make_driver
@@ -42,7 +42,7 @@ class Begun(NamedTuple):
     """
 
     task: Task
-    telling: Teller
+    telling: Narrator
     tail: Callable[[str], Deferred[list[str]]]
     kept: str
 
@@ -132,4 +132,4 @@ def rolling(
         rest=rest,
         clock=mesh.clock,
     )
-    yield Begun(task, telling, cluster.tail, f"in the annotations of Deployment {wanted.service}")
+    yield Begun(task, telling, task.tail, f"in the annotations of Deployment {wanted.service}")

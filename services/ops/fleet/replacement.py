@@ -22,7 +22,7 @@ from .execute import Done, Executor
 from .gather import Gatherer, Replicas
 from .journal import Journal, JournalKeeper, NotKept
 from .plan.plan import plan
-from .plan.steps import Forget, Note, Outcome, Plan
+from .plan.steps import Forget, Note, Outcome, Plan, Step
 from .plan.view import View, Wanted
 from .rest import Rest
 
@@ -38,8 +38,14 @@ PATIENCE_S = 60.0
 class Progress(Protocol):
     """Who is told how it goes."""
 
-    def looked(self, view: View, journal: Journal | None, decided: Plan) -> None:
-        """A look was taken, and this is to be done."""
+    def found(self, journal: Journal | None) -> None:
+        """This is what an earlier command has left; None for nothing."""
+
+    def looked(self, view: View, journal: Journal | None) -> None:
+        """A look was taken."""
+
+    def begins(self, steps: tuple[Step, ...]) -> None:
+        """These are done now, side by side."""
 
     def did(self, done: Done) -> None:
         """A step has ended."""
@@ -101,6 +107,14 @@ class Replacement:
         self._wanted = replace(self._wanted, stop=True)
         self._rest.wake()
 
+    async def leave(self, why: str) -> None:
+        """Leave it as it is, for the next run.
+
+        Args:
+            why: what that is told.
+        """
+        await self._claim.give_up(why)
+
     async def run(self) -> Ended:
         """Do it.
 
@@ -110,11 +124,14 @@ class Replacement:
         Raises:
             Failed: the journal cannot be read.
         """
-        ended = await self._claim.take(patient=self._keeper.read() is not None)
+        left = self._keeper.read()
+        self._progress.found(left)
+        ended = await self._claim.take(patient=left is not None)
         if ended is not None:
             return ended
         # Only with the lock it is sure that nobody else writes it.
         self._journal = self._keeper.read()
+        self._progress.found(self._journal)
         self._still_since = self._clock.seconds()
         while ended is None:
             ended = await self._keep_lock() or await self._round()
@@ -141,7 +158,7 @@ class Replacement:
             decided = Plan(waiting=str(error), stuck=True)
         else:
             decided = plan(view, self._wanted, self._journal, self._clock.seconds())
-            self._progress.looked(view, self._journal, decided)
+            self._progress.looked(view, self._journal)
         if not self._claim.held:
             return None  # it was lost while we looked
         before = self._journal
@@ -150,7 +167,7 @@ class Replacement:
         except NotKept as error:
             return Ended(_left(before), str(error))
         if decided.ended is not None:
-            return Ended(decided.ended, decided.why)
+            return Ended(decided.ended, decided.why, decided.failed)
         if self._waited_in_vain(decided, done):
             return Ended(_left(before), decided.waiting)
         if self._journal is before:
@@ -165,6 +182,7 @@ class Replacement:
             self._progress.did(one)
 
         if decided.steps:
+            self._progress.begins(decided.steps)
             await self._executor.execute(decided.steps, told)
         elif decided.waiting:
             self._progress.waits(decided.waiting)

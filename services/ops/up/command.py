@@ -17,7 +17,7 @@ from ..catalogue import Catalogue
 from ..code import find_code
 from ..faults import FAILED, Failed, say
 from ..options import config_option, json_option, open_config
-from ..output import console, table, write_json
+from ..output import console, counted, table, write_json
 from ..probe import Prober
 from ..runner import on_signals, run
 from ..status import look
@@ -131,9 +131,7 @@ class _Up:
 
     async def run(self, config: str | None, *, as_json: bool) -> int:
         on_signals(self._reactor, self._signalled)
-        count = len(self._slots)
-        replicas = "1 replica" if count == 1 else f"{count} replicas"
-        say(f"starting {replicas}; the logs are in {self._logs.folder}")
+        say(f"starting {counted(len(self._slots), 'replica')}; the logs are in {self._logs.folder}")
         starting = self._supervisor.start()
         try:
             # Whichever comes first; the other is left behind.
@@ -204,7 +202,8 @@ class _Up:
 
     def _limit_logs(self) -> None:
         self._mesh.clock.callLater(_LOG_LOOK_S, self._limit_logs)
-        self._logs.limit()
+        for trouble in self._logs.limit():
+            say(trouble)
 
     def _open_channel(self) -> None:
         try:

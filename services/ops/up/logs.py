@@ -12,6 +12,7 @@ from .oldlogs import Left, surplus
 
 # How many logs of replicas that are gone are kept for each service: those of the last replacements
 # of a service with a handful of replicas, and with both files of each a bounded part of the disk.
+# What ended together is kept together, see `surplus`.
 KEPT = 20
 
 _NAME = re.compile(r"(.+)\.log(?:\.1)?").fullmatch
@@ -36,6 +37,7 @@ class Logs:
         self._most_bytes = most_bytes
         self._services = services
         self._files: dict[str, LogFile] = {}
+        self._troubles: set[str] = set()
 
     def of(self, replica: str) -> LogFile:
         """A replica's log.
@@ -54,12 +56,28 @@ class Logs:
         """Nobody writes to it any more; the file stays until `KEPT` newer ones are left too."""
         self._files.pop(replica, None)
 
-    def limit(self) -> None:
-        """Move aside what has grown too large, and remove what is too old."""
+    def limit(self) -> list[str]:
+        """Remove what is too old, and move aside what has grown too large.
+
+        In this order: what is moved aside is copied, and a full disk first needs room.
+
+        Returns:
+            What went wrong, in words, each trouble once for as long as it lasts.
+        """
+        troubles: set[str] = set()
+        try:
+            for replica in surplus(self._left(), self._services, KEPT):
+                self.of(replica).remove()
+        except OSError as error:
+            troubles.add(f"old logs in {self.folder} cannot be removed: {_why(error)}")
         for log in self._files.values():
-            log.limit()
-        for replica in surplus(self._left(), self._services, KEPT):
-            self.of(replica).remove()
+            try:
+                log.limit()
+            except OSError as error:
+                troubles.add(f"{log.path} cannot be kept from growing: {_why(error)}")
+        new = troubles - self._troubles
+        self._troubles = troubles
+        return sorted(new)
 
     def _left(self) -> list[Left]:
         """The logs of replicas that are gone, those of earlier runs among them."""
@@ -72,3 +90,7 @@ class Logs:
                         at = path.stat().st_mtime
                         written[name[1]] = max(at, written.get(name[1], at))
         return [Left(replica, at) for replica, at in written.items()]
+
+
+def _why(error: OSError) -> str:
+    return error.strerror or str(error)

@@ -91,7 +91,7 @@ class DriverError(Exception):
 async def ask(
     driver: Driver, within_s: float, clock: Clock, method: Callable[..., Deferred[Answer]], *of: Any
 ) -> Answer:
-    """Ask a driver, and have whatever comes of it be told as the driver's.
+    """Ask a driver; its silence, and what its machine refuses, are told as the driver's own error.
 
     Args:
         driver: who is asked.

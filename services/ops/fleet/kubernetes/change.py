@@ -46,12 +46,14 @@ class Replacing(msgspec.Struct, frozen=True, kw_only=True):
         before: the old one.
         phase: "roll" to the new one, or "undo" back to the old one.
         why: why it is undone.
+        failed: the pod whose trouble that was; "" for none.
     """
 
     wanted: Running
     before: Running
     phase: Literal["roll", "undo"] = "roll"
     why: str = ""
+    failed: str = ""
 
     @property
     def target(self) -> Running:

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from ..bake.comparison import Comparison, fault
 from ..plan.steps import Outcome
+from ..plan.trouble import Trouble
 from .change import Replacing, Running
 from .observed import Pod, Rollout
 from .progress import progress
@@ -112,12 +113,14 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
         waiting: what is waited for, for people.
         ended: how it ended, when the step is done; None while it has not.
         why: why it ended so.
+        failed: the pod whose trouble that was; "" for none.
     """
 
     step: Apply | Settle | SmokePods | None = None
     waiting: str = ""
     ended: Outcome | None = None
     why: str = ""
+    failed: str = ""
 
 
 def decide(seen: Seen, order: Order, now: float) -> Decision:
@@ -133,9 +136,11 @@ def decide(seen: Seen, order: Order, now: float) -> Decision:
         return _begin(seen, order)
     if replacing.phase == "undo":
         return _undo(seen, replacing, order, now)
-    why = _against(order, replacing) or _trouble(seen, order, now)
-    if why:
-        return Decision(step=Apply(replace(replacing, phase="undo", why=why)))
+    unwanted = _against(order, replacing)
+    found = Trouble(unwanted) if unwanted else _trouble(seen, order, now)
+    if found.why:
+        undone = replace(replacing, phase="undo", why=found.why, failed=found.failed)
+        return Decision(step=Apply(undone))
     return _roll(seen, replacing, order, now)
 
 
@@ -166,16 +171,17 @@ def _against(order: Order, replacing: Replacing) -> str:
     return ""
 
 
-def _trouble(seen: Seen, order: Order, now: float) -> str:
+def _trouble(seen: Seen, order: Order, now: float) -> Trouble:
     for pod in seen.new():
         if seen.smoked.get(pod.name):
-            return f"pod {pod.name} failed its smoke call: {seen.smoked[pod.name]}"
+            why = f"pod {pod.name} failed its smoke call: {seen.smoked[pod.name]}"
+            return Trouble(why, pod.name)
         if seen.well_since is not None and not pod.ready:
-            return f"pod {pod.name} was ready and is not any more"
+            return Trouble(f"pod {pod.name} was ready and is not any more", pod.name)
     found = progress(seen.rollout, _generation(seen), now - seen.since, order.ready_s)
     if found.state == "failed" and seen.well_since is None:
-        return found.why
-    return fault(seen.comparison) if seen.comparison is not None else ""
+        return Trouble(found.why, found.pod)
+    return Trouble(fault(seen.comparison) if seen.comparison is not None else "")
 
 
 def _roll(seen: Seen, replacing: Replacing, order: Order, now: float) -> Decision:
@@ -200,7 +206,12 @@ def _undo(seen: Seen, replacing: Replacing, order: Order, now: float) -> Decisio
         ended: Literal[Outcome.ABORTED, Outcome.ROLLED_BACK] = (
             Outcome.ABORTED if order.abort else Outcome.ROLLED_BACK
         )
-        return Decision(step=Settle(replacing.before), ended=ended, why=replacing.why)
+        return Decision(
+            step=Settle(replacing.before),
+            ended=ended,
+            why=replacing.why,
+            failed=replacing.failed,
+        )
     if found.state == "failed":
         why = f"the old version does not come back: {found.why}"
         return Decision(ended=Outcome.UNFINISHED, why=why)

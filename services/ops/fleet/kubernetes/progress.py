@@ -24,10 +24,12 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
         state: "rolling"; "through" when all pods are new and well; "failed" when it will not get
             there by waiting.
         why: for people: what is waited for, or what went wrong.
+        pod: the one of which that is said; "" for none.
     """
 
     state: Literal["rolling", "through", "failed"]
     why: str
+    pod: str = ""
 
 
 def progress(rollout: Rollout, generation: str, waited_s: float, patience_s: float) -> Progress:
@@ -42,35 +44,40 @@ def progress(rollout: Rollout, generation: str, waited_s: float, patience_s: flo
     if rollout.complete:
         return Progress(state="through", why=f"{rollout.available} new pods are well")
     new = [pod for pod in rollout.pods if pod.generation == generation and not pod.leaving]
-    waits = _waited_for(rollout, new)
-    failure = _failure(rollout, new)
-    if not failure and waited_s > patience_s:
-        failure = f"not through after {patience_s:g} s: {waits}"
+    failure, pod = _failure(rollout, new)
     if failure:
-        return Progress(state="failed", why=failure)
-    return Progress(state="rolling", why=waits)
+        return Progress(state="failed", why=failure, pod=pod)
+    waits, pod = _waited_for(rollout, new)
+    if waited_s > patience_s:
+        why = f"not through after {patience_s:g} s: {waits}"
+        return Progress(state="failed", why=why, pod=pod)
+    return Progress(state="rolling", why=waits, pod=pod)
 
 
-def _failure(rollout: Rollout, new: list[Pod]) -> str:
+def _failure(rollout: Rollout, new: list[Pod]) -> tuple[str, str]:
+    """What went wrong, and with which pod."""
     # What the status says of an earlier change is no news of this one.
     if rollout.current and rollout.stuck:
-        return rollout.stuck
+        return rollout.stuck, ""
     for pod in new:
         hopeless = pod.restarts >= _HOPELESS_RESTARTS or (pod.hopeless and pod.restarts > 0)
         if hopeless and not pod.ready:
             what = pod.waiting or "it ends again and again"
-            return f"pod {pod.name} does not get ready: {what}"
-    return ""
+            return f"pod {pod.name} does not get ready: {what}", pod.name
+    return "", ""
 
 
-def _waited_for(rollout: Rollout, new: list[Pod]) -> str:
+def _waited_for(rollout: Rollout, new: list[Pod]) -> tuple[str, str]:
+    """What is waited for, and with which pod."""
     if not rollout.current:
-        return "the cluster has not taken note of the change yet"
+        return "the cluster has not taken note of the change yet", ""
     for pod in new:
         if pod.waiting:
-            return f"pod {pod.name} waits: {pod.waiting}"
+            return f"pod {pod.name} waits: {pod.waiting}", pod.name
+    # Of those that run and do not get ready, any one's log says why.
+    unready = next((pod.name for pod in new if not pod.ready), "")
     if rollout.updated < rollout.wanted:
-        return f"{rollout.updated} of {rollout.wanted} new pods are there"
+        return f"{rollout.updated} of {rollout.wanted} new pods are there", unready
     if rollout.every > rollout.updated:
-        return f"{rollout.every - rollout.updated} old pods are leaving"
-    return f"{rollout.available} of {rollout.wanted} new pods are well"
+        return f"{rollout.every - rollout.updated} old pods are leaving", unready
+    return f"{rollout.available} of {rollout.wanted} new pods are well", unready

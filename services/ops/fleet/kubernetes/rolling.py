@@ -6,10 +6,11 @@ whatever machine it ran, is gone on with by the next one from anywhere.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Protocol
 
 from msgspec.structs import replace
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import Deferred, gatherResults, succeed
 
 from balancer import Clock, RegistryError
 from clients.contract import Contract
@@ -17,10 +18,11 @@ from clients.contract import Contract
 from ..bake.comparison import Comparison, Figures
 from ..bake.sampling import Samples
 from ..claim import Claim
+from ..drivers.interface import DriverError
 from ..ended import Ended
 from ..plan.steps import Outcome
 from ..rest import Rest
-from .change import change, danger, read_replacing, read_running
+from .change import Replacing, change, danger, read_replacing, read_running
 from .cluster import Cluster, ClusterError
 from .decide import Apply, Decision, Order, Seen, Settle, SmokePods, decide
 from .manifest import ADMIN_PORT, SERVICE_PORT
@@ -33,6 +35,9 @@ _LOOK_S = 1.0
 
 class RollingProgress(Protocol):
     """Who is told how it goes."""
+
+    def found(self, replacing: Replacing | None) -> None:
+        """This is what an earlier command has left; None for nothing."""
 
     def looked(self, seen: Seen, decided: Decision) -> None:
         """A look was taken, and this is to be done."""
@@ -81,11 +86,29 @@ class Rolling:
         self._well_since: float | None = None
         self._smoked: dict[str, str] = {}
         self._samples = Samples()
+        # By pod: the cluster forgets a log with its pod, which an undo takes away.
+        self._logs: dict[str, list[str]] = {}
 
     def stop(self) -> None:
         """Have it undone."""
         self._order = replace(self._order, stop=True)
         self._rest.wake()
+
+    async def leave(self, why: str) -> None:
+        """Leave it as it is, for the next run.
+
+        Args:
+            why: what that is told.
+        """
+        await self._claim.give_up(why)
+
+    def tail(self, pod: str) -> Deferred[list[str]]:
+        """The last lines of a pod's log, also of the one that failed and is no more.
+
+        Fails with `DriverError`.
+        """
+        kept = self._logs.get(pod)
+        return self._cluster.tail(pod) if kept is None else succeed(kept)
 
     async def run(self) -> Ended:
         """Do it; the lock has been given back at the end."""
@@ -94,8 +117,9 @@ class Rolling:
         except (ClusterError, RegistryError) as error:
             return Ended(Outcome.REFUSED, str(error))
         # A command that was killed half-way may still have the lock for a while.
-        under_way = seen is not None and seen.replacing is not None
-        ended = await self._claim.take(patient=under_way)
+        left = None if seen is None else seen.replacing
+        self._progress.found(left)
+        ended = await self._claim.take(patient=left is not None)
         if ended is not None:
             return ended
         while ended is None:
@@ -122,11 +146,13 @@ class Rolling:
             )
         decided = decide(seen, self._order, self._clock.seconds())
         self._progress.looked(seen, decided)
+        if isinstance(decided.step, Apply) and decided.step.replacing.failed:
+            await self._keep_log(decided.step.replacing.failed)
         if not self._claim.held:
             return None  # it was lost while we looked
         await self._do(decided)
         if decided.ended is not None:
-            return Ended(decided.ended, decided.why)
+            return Ended(decided.ended, decided.why, decided.failed)
         if decided.step is None:
             await self._rest.sleep(_LOOK_S)
         return None
@@ -191,3 +217,7 @@ class Rolling:
             case SmokePods(pods):
                 for pod in pods:
                     self._smoked[pod] = await self._pods.smoke(pod, SERVICE_PORT)
+
+    async def _keep_log(self, pod: str) -> None:
+        with suppress(DriverError):  # that it is undone is worth more than the log
+            self._logs[pod] = await self._cluster.tail(pod)

@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from balancer import Clock
+
+from ..telling.events import Event
 from ..telling.narrator import Narrator
-from .decide import Apply, Decision, Seen, SmokePods
+from .change import Replacing
+from .decide import Decision, Seen
 from .observed import Pod
+
+# As `PhaseEvent` has it, by what the annotation says.
+_PHASES = {"roll": "build", "undo": "undo"}
 
 
 class RollingTelling(Narrator):
     """Tells of what a `Rolling` reports; see `RollingProgress`."""
+
+    def __init__(self, clock: Clock, bake_s: float, emit: Callable[[Event], None]) -> None:
+        """See `Narrator`."""
+        super().__init__(clock, bake_s, emit)
+        self._smoked: set[str] = set()
+
+    def found(self, replacing: Replacing | None) -> None:
+        """See `RollingProgress`."""
+        self.phase = "" if replacing is None else _PHASES[replacing.phase]
 
     def looked(self, seen: Seen, decided: Decision) -> None:
         """See `RollingProgress`."""
@@ -16,15 +34,14 @@ class RollingTelling(Narrator):
         for pod in seen.rollout.pods:
             self.tell_replica(pod.name, _state(pod), version=pod.version, address=pod.address)
         self.tell_gone({pod.name for pod in seen.rollout.pods})
-        if isinstance(decided.step, Apply):
-            undo = decided.step.replacing.phase == "undo"
-            version = decided.step.replacing.wanted.version
-            self.tell_decision("undo" if undo else "build", version, decided.step.replacing.why)
-        elif seen.replacing is not None and seen.replacing.phase == "roll" and seen.well_since:
-            self.tell_decision("bake", seen.replacing.wanted.version, "")
-        if isinstance(decided.step, SmokePods):
-            for name in decided.step.pods:
-                self.tell_step("smoke", name)
+        if seen.replacing is not None:
+            phase = _PHASES[seen.replacing.phase]
+            if phase == "build" and seen.well_since is not None:
+                phase = "bake"
+            self.tell_decision(phase, seen.replacing.wanted.version, seen.replacing.why)
+        for name in sorted(seen.smoked.keys() - self._smoked):
+            self._smoked.add(name)
+            self.tell_step("smoke", name)
         self.tell_comparison(seen.comparison)
         self.waits(decided.waiting)
 

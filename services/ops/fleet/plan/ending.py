@@ -70,7 +70,7 @@ def undo(view: View, wanted: Wanted, journal: Journal, now: float) -> Plan:
 def _end(wanted: Wanted, journal: Journal, outcome: Outcome, why: str) -> Plan:
     """Close a replacement; the command ends with it, unless it wants another one."""
     if wanted.abort or wanted.stop or wanted.matches(journal):
-        return Plan(steps=(Forget(),), ended=outcome, why=why)
+        return Plan(steps=(Forget(),), ended=outcome, why=why, failed=journal.failed)
     return Plan(steps=(Forget(),))
 
 

@@ -18,7 +18,7 @@ from ..journal import Journal
 from .beginning import begin, build, held, watch
 from .ending import drain, undo
 from .steps import Note, Plan
-from .trouble import against, trouble
+from .trouble import Trouble, against, trouble
 from .view import View, Wanted
 
 
@@ -39,9 +39,11 @@ def plan(view: View, wanted: Wanted, journal: Journal | None, now: float) -> Pla
     if known != journal.known:
         return Plan(steps=(Note(replace(journal, known=known)),))
     if journal.phase not in ("drain", "undo"):
-        why = against(wanted, journal) or trouble(view, wanted, journal, now)
-        if why:
-            return Plan(steps=(Note(replace(journal, phase="undo", why=why)),))
+        unwanted = against(wanted, journal)
+        found = Trouble(unwanted) if unwanted else trouble(view, wanted, journal, now)
+        if found.why:
+            undone = replace(journal, phase="undo", why=found.why, failed=found.failed)
+            return Plan(steps=(Note(undone),))
     match journal.phase:
         case "build":
             decided = build(view, wanted, journal)

@@ -80,6 +80,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         stuck: whether waiting longer may be in vain.
         ended: how it ended, when the steps are done; None while it has not.
         why: why it ended so.
+        failed: the replica whose trouble that was; "" for none.
     """
 
     steps: tuple[Step, ...] = ()
@@ -87,3 +88,4 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     stuck: bool = False
     ended: Outcome | None = None
     why: str = ""
+    failed: str = ""

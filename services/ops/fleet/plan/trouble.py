@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from ..bake.comparison import fault
 from ..journal import Journal
 from .view import Seen, View, Wanted
@@ -9,6 +11,18 @@ from .view import Seen, View, Wanted
 # One that does not answer for so long (seconds) while it is watched is ill. A busy machine may miss
 # one question of a second, not three.
 ILL_S = 3.0
+
+
+class Trouble(NamedTuple):
+    """What is wrong.
+
+    Attributes:
+        why: for people; "" when nothing is known to be wrong.
+        failed: the replica whose own trouble it is; "" for none.
+    """
+
+    why: str
+    failed: str = ""
 
 
 def against(wanted: Wanted, journal: Journal) -> str:
@@ -22,8 +36,8 @@ def against(wanted: Wanted, journal: Journal) -> str:
     return ""
 
 
-def trouble(view: View, wanted: Wanted, journal: Journal, now: float) -> str:
-    """What is wrong with the new replicas; "" when nothing is known to be."""
+def trouble(view: View, wanted: Wanted, journal: Journal, now: float) -> Trouble:
+    """What is wrong with the new replicas."""
     for each in view.members(journal):
         why = _cannot_work(each)
         if journal.phase == "build":
@@ -31,13 +45,13 @@ def trouble(view: View, wanted: Wanted, journal: Journal, now: float) -> str:
         else:
             why = why or _is_gone(each, now)
         if why:
-            return f"{each.replica} {why}"
+            return Trouble(f"{each.replica} {why}", each.replica)
     if journal.phase not in ("canary", "bake") or view.comparison is None:
-        return ""
+        return Trouble("")
     silent = wanted.traffic and not view.comparison.new.requests
     if silent and view.comparison.seconds >= wanted.bake_s:
-        return f"the new version got no call in {wanted.bake_s:g} s"
-    return fault(view.comparison)
+        return Trouble(f"the new version got no call in {wanted.bake_s:g} s")
+    return Trouble(fault(view.comparison))
 
 
 def _cannot_work(each: Seen) -> str:

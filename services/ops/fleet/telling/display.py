@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +14,7 @@ from rich.text import Text
 from balancer import Clock
 
 from ...faults import say
-from ...output import console, table
+from ...output import console, counted, table
 from ...status import age
 from .events import (
     BakeEvent,
@@ -49,8 +50,7 @@ def line_of(event: Event) -> str:
     text = ""
     match event:
         case PhaseEvent():
-            count = len(event.members)
-            replicas = "1 replica" if count == 1 else f"{count} replicas"
+            replicas = counted(len(event.members), "replica")
             text = _PHASES[event.phase].format(replicas=replicas, version=event.version)
             text = f"{text}: {event.why}" if event.why else text
         case ReplicaEvent():
@@ -80,7 +80,8 @@ def display(clock: Clock) -> tuple[Callable[[Event], None], Callable[[], None]]:
     Returns:
         What shows one, and what ends showing.
     """
-    if console(errors=True).is_terminal:
+    # Asked of the stream: what rich calls one may be a pipe, where FORCE_COLOR says so.
+    if sys.stderr.isatty():
         live = _LiveTable(clock)
         return live.show, live.stop
     return _show_line, lambda: None

@@ -19,7 +19,7 @@ from .events import (
     WaitEvent,
 )
 
-# What is decided when it is interrupted, by the phase that was told last.
+# What is decided when it is interrupted, by the phase that it is in.
 _INTERRUPTED = {
     "": "it is undone, if anything was begun",
     "drain": "the old replicas have begun to leave, so it is finished",
@@ -34,7 +34,7 @@ class Narrator:
     Attributes:
         members: the new replicas' names, as far as there are any.
         saw_no_call: whether the new replicas were watched and got no call.
-        phase: the phase that was told last; "" before the first.
+        phase: the one that is decided, told or not; "" while none is known.
         under_way: the steps that have begun and not ended, such as "make users-2.k3f-1".
     """
 
@@ -84,11 +84,7 @@ class Narrator:
         self._emit(NoticeEvent(at_s=self.now(), what=what))
 
     def interrupted(self) -> str:
-        """Tell at once what follows from a ^C, for whatever is asked may take long to answer.
-
-        Returns:
-            What was told.
-        """
+        """What follows from a ^C, in one line: whatever is asked may take long to answer."""
         if self.under_way:
             now = f"under way: {', '.join(sorted(self.under_way))}"
         elif self._waiting:
@@ -96,9 +92,12 @@ class Narrator:
         else:
             now = "it looks how the replicas are"
         follows = _INTERRUPTED.get(self.phase, _UNDONE)
-        what = f"interrupted: {follows}; {now}; ^C again leaves it as it is, for the next run"
-        self.notices(what)
-        return what
+        return f"interrupted: {follows}; {now}; ^C again leaves it as it is, for the next run"
+
+    @property
+    def has_told_decision(self) -> bool:
+        """Whether any was told."""
+        return bool(self._decision)
 
     def tell_decision(self, phase: str, version: str, why: str, *parts: object) -> None:
         """Tell what was decided.

@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 from balancer import Clock
 
+from ...output import counted
 from ..execute import Done
 from ..journal import Journal
-from ..plan.steps import Announce, Leave, Make, Note, Plan, Remove, Smoke, Step
+from ..plan.steps import Announce, Leave, Make, Note, Remove, Smoke, Step
 from ..plan.view import Seen, View
 from .events import Event
 from .narrator import Narrator
@@ -22,16 +23,23 @@ class Telling(Narrator):
         super().__init__(clock, bake_s, emit)
         self._failed: set[tuple[str, str, str]] = set()
 
-    def looked(self, view: View, journal: Journal | None, decided: Plan) -> None:
+    def found(self, journal: Journal | None) -> None:
         """See `Progress`."""
-        if journal is not None and not self.phase:
+        self.phase = "" if journal is None else journal.phase
+
+    def looked(self, view: View, journal: Journal | None) -> None:
+        """See `Progress`."""
+        if journal is not None and not self.has_told_decision:
             self._decided(journal)  # somebody else's, which is gone on with
         if not view.stale:
             for each in view.replicas:
                 self._tell(each)
             self.tell_gone({each.replica for each in view.replicas})
         self.tell_comparison(view.comparison)
-        named = (_named(step) for step in decided.steps)
+
+    def begins(self, steps: tuple[Step, ...]) -> None:
+        """See `Progress`."""
+        named = (_named(step) for step in steps)
         self.under_way = {" ".join(each) for each in named if each is not None}
 
     def did(self, done: Done) -> None:
@@ -53,9 +61,9 @@ class Telling(Narrator):
 
     def _decided(self, journal: Journal) -> None:
         self.members = journal.members
-        if journal.phase == "build" and not journal.before and not self.phase:
-            count = len(journal.members)
-            self.waits(f"none is announced: this is the first deployment, of {count} replicas")
+        if journal.phase == "build" and not journal.before and not self.has_told_decision:
+            replicas = counted(len(journal.members), "replica")
+            self.notices(f"none is announced: this is the first deployment, of {replicas}")
         parts = (journal.members, journal.share)
         self.tell_decision(journal.phase, journal.version, journal.why, *parts)
 

@@ -487,7 +487,7 @@ def test_a_large_fleet_is_told_of_in_parts() -> None:
     assert len(seen) == 80
 
 
-@pytest.mark.parametrize("settings", ["every = -1", "kept = 0"])
+@pytest.mark.parametrize("settings", ["every = -1", "kept = 0", "kept = 100001"])
 def test_settings_are_checked(settings: str) -> None:
     with pytest.raises(ValueError, match=settings.partition(" ")[0]):
         msgspec.toml.decode(settings, type=DecisionSettings)

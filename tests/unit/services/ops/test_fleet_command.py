@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import io
+import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -109,6 +113,24 @@ def test_a_journal_that_cannot_be_written_leaves_the_last_one(tmp_path: Path) ->
     assert file.read() == JOURNAL
 
 
+def test_a_folder_that_cannot_be_flushed_keeps_a_journal_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flush = os.fsync
+
+    def flush_files(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):  # as some file systems have it
+            raise OSError(errno.EINVAL, "Invalid argument")
+        flush(descriptor)
+
+    monkeypatch.setattr(os, "fsync", flush_files)
+    file = JournalFile(tmp_path, "users")
+    file.write(JOURNAL)
+    assert file.read() == JOURNAL
+    file.clear()
+    assert file.read() is None
+
+
 def test_a_journal_that_cannot_be_removed_is_told_so_too(tmp_path: Path) -> None:
     file = JournalFile(tmp_path, "users")
     file.path.mkdir(parents=True)
@@ -184,7 +206,7 @@ def test_a_reader_who_has_enough_ends_the_showing_and_nothing_else() -> None:
             raise BrokenPipeError
         shown.append(event)
 
-    showing = Showing(show)
+    showing = Showing(show, io.StringIO())
     event = StepEvent(at_s=1.0, step="make", replica="users-1")
     for _ in range(3):
         showing(event)

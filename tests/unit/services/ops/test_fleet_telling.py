@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import socket
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Coroutine, Iterator
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 
 from balancer import ConfigFile, RegistryError
@@ -22,12 +22,12 @@ from services.ops.fleet.ended import Ended
 from services.ops.fleet.execute import Done
 from services.ops.fleet.journal import Journal
 from services.ops.fleet.kubernetes import RollingTelling
-from services.ops.fleet.kubernetes.change import Running
+from services.ops.fleet.kubernetes.change import Replacing, Running
 from services.ops.fleet.kubernetes.decide import Decision
 from services.ops.fleet.kubernetes.decide import Seen as SeenRollout
 from services.ops.fleet.kubernetes.observed import Pod, Rollout
 from services.ops.fleet.make import claim
-from services.ops.fleet.plan.steps import Outcome, Plan
+from services.ops.fleet.plan.steps import Outcome, Step
 from services.ops.fleet.plan.view import View, Wanted
 from services.ops.fleet.rest import Rest
 from services.ops.fleet.telling.display import line_of
@@ -40,6 +40,7 @@ from services.ops.fleet.telling.events import (
 )
 from services.ops.fleet.telling.telling import Telling
 from tests.deferreds import now
+from tests.signals import SignalReactor, own_handlers
 from tests.simulation.fleet_world import Run, World, wanted
 
 NEW = ["users-2.k3f-1", "users-2.k3f-2"]
@@ -54,8 +55,14 @@ class Told(Run):
         self.done: Deferred[Ended] = Deferred()
         super().__init__(world, asked)
 
-    def looked(self, view: View, journal: Journal | None, decided: Plan) -> None:
-        self.telling.looked(view, journal, decided)
+    def found(self, journal: Journal | None) -> None:
+        self.telling.found(journal)
+
+    def looked(self, view: View, journal: Journal | None) -> None:
+        self.telling.looked(view, journal)
+
+    def begins(self, steps: tuple[Step, ...]) -> None:
+        self.telling.begins(steps)
 
     def did(self, done: Done) -> None:
         self.telling.did(done)
@@ -63,6 +70,9 @@ class Told(Run):
     def waits(self, why: str) -> None:
         super().waits(why)
         self.telling.waits(why)
+
+    def notices(self, what: str) -> None:
+        self.telling.notices(what)
 
     def _end(self, ended: Ended) -> None:
         super()._end(ended)
@@ -76,6 +86,9 @@ class Told(Run):
 
     def stop(self) -> None:
         self.replacement.stop()
+
+    def leave(self, why: str) -> Coroutine[Any, Any, None]:
+        return self.replacement.leave(why)
 
 
 @pytest.mark.parametrize("quality", ["good", "smokes-badly", "fails-calls"])
@@ -140,7 +153,9 @@ def test_a_disk_that_is_full_for_the_driver_is_not_told_as_the_journals() -> Non
 
 def test_nor_is_a_driver_that_cannot_even_be_asked() -> None:
     ended = SilentKernel(World(1, old=2), wanted()).finish()
-    assert ended == (Outcome.REFUSED, "the driver world failed: [Errno 24] Too many open files")
+    assert ended == Ended(
+        Outcome.REFUSED, "the driver world failed: [Errno 24] Too many open files"
+    )
 
 
 # The lock's holder, and the word that the last one left.
@@ -191,7 +206,7 @@ def test_who_finds_the_lock_taken_is_told_by_whom(registry: FakeRegistry, why: s
     clock = Clock()
     claim = claiming(registry, clock, [])
     ended = now(Deferred.fromCoroutine(claim.take(patient=False)))
-    assert ended == (Outcome.BUSY, BUSY + why)
+    assert ended == Ended(Outcome.BUSY, BUSY + why)
     assert not claim.held
 
 
@@ -264,38 +279,46 @@ class Hanging(Told):
         return Deferred()
 
 
-class Reactor:
-    """What signals need of a reactor."""
-
-    def callFromThread(self, function: Callable[[], None]) -> None:
-        function()
-
-
 @pytest.fixture
 def _handlers() -> Iterator[None]:
-    """The test process's own handlers, put back."""
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = [signal.getsignal(number) for number in numbers]
-    yield
-    for number, handler in zip(numbers, before, strict=True):
-        signal.signal(number, handler)
+    with own_handlers():
+        yield
 
 
 def attend(
-    run: Told, *, as_json: bool = False, tail: Deferred[list[str]] | None = None
+    run: Told,
+    *,
+    as_json: bool = False,
+    tail: Deferred[list[str]] | None = None,
+    tailed: list[str] | None = None,
+    reactor: SignalReactor | None = None,
 ) -> Deferred[int]:
-    """Run it as the command does; fires with the exit status."""
+    """Run it as the command does; fires with the exit status.
+
+    Args:
+        run: what runs.
+        as_json: whether it was asked for JSON.
+        tail: the end of every log; None for one that does not come.
+        tailed: told whose log is asked for.
+        reactor: whose time passes while it ends.
+    """
+
+    def read(name: str) -> Deferred[list[str]]:
+        if tailed is not None:
+            tailed.append(name)
+        return Deferred() if tail is None else tail
+
     attended = Attended(
         "users",
         "2",
         task=run,
         telling=run.telling,
         stop_showing=lambda: None,
-        tail=lambda _: Deferred() if tail is None else tail,
+        tail=read,
         kept="users.json",
         as_json=as_json,
     )
-    return Deferred.fromCoroutine(attended.run(Reactor()))
+    return Deferred.fromCoroutine(attended.run(reactor or SignalReactor()))
 
 
 def step_until(run: Told, phase: str) -> None:
@@ -333,6 +356,7 @@ def test_a_first_interrupt_is_answered_at_once_though_the_driver_hangs(
 @pytest.mark.usefixtures("_handlers")
 def test_a_second_interrupt_leaves_it_to_the_next_run(capsys: pytest.CaptureFixture[str]) -> None:
     run = Hanging(World(1, old=2), wanted())
+    run.world.note = "1 of 2 old replicas take calls"
     status = attend(run)
     step_until(run, "build")
     signal.raise_signal(signal.SIGINT)
@@ -342,8 +366,32 @@ def test_a_second_interrupt_leaves_it_to_the_next_run(capsys: pytest.CaptureFixt
     assert "users is unfinished (users.json); run it again to go on" in told
     assert run.world.journal is not None
     run.kill()
-    # As promised.
-    assert run.world.run(wanted()).finish().outcome is Outcome.REPLACED
+    # As promised; and the next one is told of this one, not of an older trouble.
+    again = Told(run.world, wanted())
+    assert again.finish().outcome is Outcome.REPLACED
+    why = "the last replacement of users did not get through: it was interrupted twice"
+    assert notices(again) == [why]
+    assert run.world.note == ""
+
+
+class Clinging(Told):
+    """One whose registry does not take the lock back."""
+
+    async def leave(self, why: str) -> None:
+        await Deferred()
+
+
+@pytest.mark.usefixtures("_handlers")
+def test_a_second_interrupt_does_not_wait_for_a_registry_that_is_lost() -> None:
+    run = Clinging(World(1, old=2), wanted())
+    reactor = SignalReactor()
+    status = attend(run, reactor=reactor)
+    step_until(run, "build")
+    signal.raise_signal(signal.SIGINT)
+    signal.raise_signal(signal.SIGINT)
+    assert not status.called
+    reactor.advance(5.0)
+    assert now(status) == 3
 
 
 @pytest.mark.usefixtures("_handlers")
@@ -406,3 +454,117 @@ def test_a_log_that_cannot_be_read_silences_nothing(capsys: pytest.CaptureFixtur
 def test_a_notice_is_a_line_for_people() -> None:
     assert line_of(NoticeEvent(at_s=1.0, what="it is so")) == "it is so"
     assert line_of(PhaseEvent(at_s=1.0, phase="held", version="2", members=())) != ""
+
+
+# What it says of itself is true.
+
+
+@pytest.mark.usefixtures("_handlers")
+def test_who_goes_on_with_a_drain_knows_it_before_anything_can_be_asked() -> None:
+    run = Told(World(1, old=2), wanted())
+    step_until(run, "drain")
+    run.kill()
+    run.world.driver_up = False
+    again = Told(run.world, wanted())
+    attend(again)
+    assert "so it is finished; it looks" in again.telling.interrupted()  # not yet the lock
+    run.world.pass_time(5.0)
+    assert not [event for event in again.events if isinstance(event, PhaseEvent)]
+    signal.raise_signal(signal.SIGINT)
+    assert "so it is finished; it waits: it is away" in notices(again)[-1]
+
+
+def test_what_others_finished_while_the_lock_was_waited_for_is_not_said_to_go_on() -> None:
+    run = Told(World(1, old=2), wanted())
+    step_until(run, "drain")
+    again = Told(run.world, wanted(version="3"))
+    assert again.telling.phase == "drain"
+    run.finish()
+    while run.world.lock is None:
+        run.world.step()
+    while again.telling.phase == "drain":
+        run.world.step()
+    assert again.telling.phase == ""  # nothing is left to go on with
+    assert again.finish().outcome is Outcome.REPLACED
+
+
+def test_who_finds_a_rollout_taken_back_says_so() -> None:
+    events: list[Event] = []
+    telling = RollingTelling(Clock(), 10.0, events.append)
+    old = Running(version="1", image="i", replicas=1)
+    new = Running(version="2", image="j", replicas=1, generation="b")
+    taken_back = Replacing(wanted=new, before=old, phase="undo", why="pod users-b ended")
+    telling.found(taken_back)
+    assert "it is being undone already" in telling.interrupted()
+    rollout = Rollout(current=True, wanted=1)
+    seen = SeenRollout(running=old, rollout=rollout, replacing=taken_back)
+    for _ in range(2):
+        telling.looked(seen, Decision(waiting="0 of 1 new pods are well"))
+    [told] = [event for event in events if isinstance(event, PhaseEvent)]
+    assert (told.phase, told.version, told.why) == ("undo", "2", "pod users-b ended")
+    assert "it is being undone already" in telling.interrupted()
+
+
+class LosesTheLock(Told):
+    """The lock is lost while the look is taken that leads to the first new replicas."""
+
+    def looked(self, view: View, journal: Journal | None) -> None:
+        super().looked(view, journal)
+        if journal is not None and self.world.lock is self.lock_of_run is not None:
+            self.lock_of_run.lost.callback(None)
+
+
+def test_what_never_began_is_not_under_way() -> None:
+    world = World(1, old=2)
+    run = LosesTheLock(world, wanted())
+    while run.lock_of_run is None or not run.lock_of_run.lost.called:
+        world.step()
+    world.pass_time(1.0)
+    assert run.telling.under_way == set()
+    assert "under way" not in run.telling.interrupted()
+
+
+@pytest.mark.parametrize(("count", "replicas"), [(1, "1 replica"), (3, "3 replicas")])
+def test_that_it_is_the_first_deployment_is_told_and_not_waited_for(
+    count: int, replicas: str
+) -> None:
+    run = Told(World(1, old=0), wanted(replicas=count))
+    run.finish()
+    assert notices(run) == [f"none is announced: this is the first deployment, of {replicas}"]
+    waits = [event.why for event in run.events if isinstance(event, WaitEvent)]
+    assert not any("first deployment" in why for why in waits)
+
+
+# The log of what failed.
+
+
+@pytest.mark.usefixtures("_handlers")
+@pytest.mark.parametrize(
+    ("quality", "of"), [("dies", NEW[:1]), ("smokes-badly", NEW[:1]), ("fails-calls", [])]
+)
+def test_the_log_of_the_replica_that_failed_is_shown(
+    quality: Any, of: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    world = World(1, old=2)
+    world.quality = quality
+    run = Told(world, wanted())
+    tailed: list[str] = []
+    status = attend(run, tail=succeed(["Traceback", "KeyError"]), tailed=tailed)
+    ended = run.finish()
+    assert now(status) == 1
+    assert ([ended.failed] if of else []) == tailed
+    assert len(tailed) == len(of)
+    shown = f"txmesh: the end of the log of {ended.failed}:\n    Traceback\n    KeyError\n"
+    assert (shown in capsys.readouterr().err) is bool(of)
+
+
+@pytest.mark.usefixtures("_handlers")
+def test_an_interrupt_shows_nobody_s_log() -> None:
+    run = Told(World(1, old=2), wanted())
+    tailed: list[str] = []
+    status = attend(run, tailed=tailed)
+    step_until(run, "build")
+    signal.raise_signal(signal.SIGINT)
+    run.finish()
+    assert now(status) == 1
+    assert tailed == []

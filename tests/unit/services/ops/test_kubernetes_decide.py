@@ -118,6 +118,7 @@ def test_pods_that_do_not_work_are_taken_back(image: str, why: str) -> None:
     ended = Run(cluster, replace(ORDER, image=image)).finish()
     assert ended.ended is Outcome.ROLLED_BACK
     assert why in ended.why
+    assert f"pod {ended.failed} " in ended.why or (ended.failed and image == NEVER_READY)
     assert cluster.images == ["txmesh:1"] * 2
     if image != FAILS_LATER:
         assert cluster.least == 2
@@ -128,7 +129,7 @@ def test_a_failed_smoke_call_takes_back_before_the_old_ones_are_gone() -> None:
     cluster = FakeCluster()
     ended = Run(cluster, ORDER, smoke="500 broken").finish()
     assert ended.ended is Outcome.ROLLED_BACK
-    assert "failed its smoke call: 500 broken" in ended.why
+    assert f"pod {ended.failed} failed its smoke call: 500 broken" in ended.why
     assert cluster.images == ["txmesh:1"] * 2
 
 
@@ -143,6 +144,7 @@ def test_a_version_that_answers_worse_is_taken_back() -> None:
     ended = run.finish()
     assert ended.ended is Outcome.ROLLED_BACK
     assert "50 of 50 requests failed" in ended.why
+    assert ended.failed == ""
 
 
 def test_what_would_lose_calls_is_refused() -> None:

@@ -15,10 +15,11 @@ from services.kit.workers.messages import (
     Ask,
     CannotStart,
     Drain,
+    Heard,
     Ready,
     Serve,
     Told,
-    ToMaster,
+    TooLong,
     ToWorker,
 )
 from services.kit.workers.settings import WorkersSettings
@@ -33,7 +34,7 @@ class Process:
     def __init__(
         self,
         number: int,
-        heard: Callable[[ToMaster], None],
+        heard: Callable[[Heard], None],
         ended: Callable[[str, bool], None],
     ) -> None:
         self.number = number
@@ -46,7 +47,7 @@ class Process:
         self._heard = heard
         self._ended = ended
 
-    def say(self, message: ToMaster) -> None:
+    def say(self, message: Heard) -> None:
         self._heard(message)
 
     def tell(self, message: ToWorker) -> None:
@@ -95,7 +96,7 @@ class World:
         self.changes += 1
 
     def _launch(
-        self, number: int, heard: Callable[[ToMaster], None], ended: Callable[[str, bool], None]
+        self, number: int, heard: Callable[[Heard], None], ended: Callable[[str, bool], None]
     ) -> Process:
         if self.fault is not None:
             raise self.fault
@@ -362,3 +363,33 @@ def test_an_answer_that_nobody_asked_for_does_not_end_the_questions(world: World
     world.advance(60)
     assert not mad.over, "it goes on answering"
     assert world.serving() == [1, 2]
+
+
+def test_one_that_says_more_than_is_taken_in_is_alive_and_asked_again() -> None:
+    world = World(hang_s=4.0)
+    world.start()
+    first = world.started[0]
+    for process in world.started:
+        process.say(Ready())
+    [member, _] = world.crew
+    told: list[Told | None] = []
+
+    def ask() -> None:
+        first.silent = True
+        answer = member.ask("decisions")
+        assert answer is not None
+        answer.addCallback(told.append)
+        first.silent = False
+        first.say(TooLong())
+
+    for _ in range(3):
+        ask()
+    assert told == [None, None, None]
+    world.advance(20.0)
+    assert world.ended == []
+    # When nothing is asked there is nothing to settle.
+    first.say(TooLong())
+    answer = member.ask("samples")
+    assert answer is not None
+    answer.addCallback(told.append)
+    assert told[3] == Told(len([m for m in first.told if isinstance(m, Ask)]), COUNTED)

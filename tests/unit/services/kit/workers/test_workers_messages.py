@@ -13,17 +13,19 @@ from twisted.internet.task import Clock
 
 from services.kit.backoff import RestartBackoff
 from services.kit.workers import messages
-from services.kit.workers.decisions import check, joined
+from services.kit.workers.decisions import check, joined, newest
 from services.kit.workers.launch import WorkerProcess
 from services.kit.workers.master import Workers
 from services.kit.workers.member import Member, Seat
 from services.kit.workers.messages import (
+    LOG_BYTES,
     Ask,
+    Heard,
     Lines,
     NotUnderstood,
     Ready,
     Told,
-    ToMaster,
+    TooLong,
     ToWorker,
     decode_to_master,
     decode_to_worker,
@@ -63,7 +65,7 @@ def test_what_is_no_message_is_not_understood(line: bytes) -> None:
 
 
 def test_a_worker_that_says_nonsense_is_heard_when_it_makes_sense_again() -> None:
-    heard: list[ToMaster] = []
+    heard: list[Heard] = []
     worker = WorkerProcess(7, heard.append, lambda _how, _clean: None, Clock().callLater)
     with said_by("services.kit.workers") as said:
         for line in MALFORMED.values():
@@ -80,8 +82,27 @@ def test_a_line_without_an_end_takes_no_memory(monkeypatch: pytest.MonkeyPatch) 
     for _ in range(50):
         assert list(lines.feed(b"x" * 10)) == []
     assert sum(map(len, lines._rest)) <= 100
-    assert list(lines.feed(b"x\nnext\n" + b"y" * 100)) == [b"", b"next"]
+    assert list(lines.feed(b"x\nnext\n" + b"y" * 100)) == [None, b"next"]
     assert list(lines.feed(b"\n")) == [b"y" * 100]
+
+
+def test_a_line_that_is_too_long_is_heard_as_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(messages, "_LINE_BYTES", 100)
+    heard: list[Heard] = []
+    worker = WorkerProcess(7, heard.append, lambda _how, _clean: None, Clock().callLater)
+    with said_by("services.kit.workers") as said:
+        worker.childDataReceived(3, b"x" * 101)
+        assert heard == []
+        worker.childDataReceived(3, b"\n" + encode_line(Ready()))
+    assert heard == [TooLong(), Ready()]
+    assert len(said) == 1
+    assert said[0].startswith("worker 7 says more at once than is taken in")
+
+
+def test_a_decision_log_as_large_as_is_told_fits_into_a_message() -> None:
+    # Of all that a log is made of, what takes most room in a message.
+    line = encode_line(Told(1, [], '"' * LOG_BYTES))
+    assert len(line) < messages._LINE_BYTES * 3 / 4
 
 
 class Gauges:
@@ -167,6 +188,49 @@ def test_a_decision_log_is_let_pass() -> None:
     for text in ("", log(HEADER), log(HEADER, {"at_s": 1, "more": {}, "attempts": [{"at_s": 2}]})):
         check(text)
         joined([text])
+
+
+def test_other_ends_of_lines_are_part_of_a_decision() -> None:
+    words = "a\u2028b\u2029c\u0085d"
+    text = "".join(
+        json.dumps(each, ensure_ascii=False) + "\n"
+        for each in (HEADER, {"at_s": 1.0, "why": words})
+    )
+    check(text)
+    _, entry = joined([text]).split(b"\n", 1)
+    assert json.loads(entry)["why"] == words
+
+
+ENTRIES = [{"at_s": float(at)} for at in range(10)]
+WHOLE = (log(HEADER, *ENTRIES) + "\n").encode()
+EACH_BYTES = len(json.dumps(ENTRIES[0])) + 1
+
+
+@pytest.mark.parametrize(
+    ("most_bytes", "fitting"),
+    [
+        (EACH_BYTES * 10, 10),
+        (EACH_BYTES * 10 - 1, 9),
+        (EACH_BYTES * 3, 3),
+        (EACH_BYTES * 3 - 1, 2),
+        (EACH_BYTES - 1, 0),
+        (0, 0),
+    ],
+)
+def test_the_newest_decisions_that_fit_are_told(most_bytes: int, fitting: int) -> None:
+    text = newest(WHOLE, most_bytes).decode()
+    check(text)
+    header, *entries = [json.loads(line) for line in text.splitlines()]
+    assert entries == ENTRIES[10 - fitting :]
+    assert header.pop("left_out", 0) == 10 - fitting
+    assert header == HEADER
+
+
+def test_what_all_workers_left_out_is_told_together() -> None:
+    cut = newest(WHOLE, EACH_BYTES * 3).decode()
+    page = joined([cut, WHOLE.decode(), cut])
+    assert json.loads(page.splitlines()[0]) == {**HEADER, "left_out": 14}
+    assert len(page.splitlines()) == 1 + 3 + 10 + 3
 
 
 class Speaker:

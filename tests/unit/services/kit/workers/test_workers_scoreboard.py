@@ -82,6 +82,6 @@ def test_messages_come_whole_however_the_pipe_cuts_them(cuts: list[int]) -> None
     lines = Lines()
     received = []
     for cut in [*cuts, len(stream)]:
-        received += [decode_to_worker(line) for line in lines.feed(stream[:cut])]
+        received += [decode_to_worker(line or b"") for line in lines.feed(stream[:cut])]
         stream = stream[cut:]
     assert received == sent
