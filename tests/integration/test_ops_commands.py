@@ -182,7 +182,8 @@ def test_a_load_reports_what_became_of_its_calls(up: Up) -> None:
     addresses = {r["address"] for r in replicas(up.folder) if r["service"] == "products"}
     assert set(report["replicas"]) == addresses
     assert sum(report["replicas"].values()) == report["attempts"]
-    assert min(report["replicas"].values()) > 60
+    # Each has some. How many is the policy's affair: of idle replicas the faster one gets more.
+    assert min(report["replicas"].values()) > 0
 
 
 def test_a_load_writes_its_decisions(up: Up) -> None:
