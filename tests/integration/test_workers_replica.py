@@ -109,7 +109,9 @@ async def test_connections_are_shared_evenly_and_again_when_a_worker_was_replace
 ) -> None:
     child = here.start("say-1", *TWO)
     address, _ = await child.ready()
-    await until(lambda: child.event("starting on"), "its port")
+    # Each says so when it begins to accept; one that has not begun gets none.
+    begins = f" starting on {address.rpartition(':')[2]}"
+    await until(lambda: [begins in e["message"] for e in child.events()].count(True) == 2, "both")
     pids = workers_of(child)
     idle = [sockets_of(pid) for pid in pids]
     kept = connected(address, 20)
