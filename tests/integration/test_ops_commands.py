@@ -177,7 +177,7 @@ def test_a_load_reports_what_became_of_its_calls(up: Up) -> None:
     assert "of 300 calls: " in done.stderr
     assert (report["calls"], report["failed"], report["rejected"]) == (300, 0, 0)
     assert report["attempts"] >= 300
-    assert report["seconds"] == pytest.approx(1.5, abs=0.5)
+    assert 1.4 < report["seconds"] < 10.0
     assert 0 < report["p50_ms"] <= report["p90_ms"] <= report["p99_ms"] <= report["p999_ms"]
     addresses = {r["address"] for r in replicas(up.folder) if r["service"] == "products"}
     assert set(report["replicas"]) == addresses
@@ -195,7 +195,7 @@ def test_a_load_writes_its_decisions(up: Up) -> None:
     entries = [msgspec.json.decode(line, type=DecisionEntry) for line in lines]
     calls = [entry for entry in entries if isinstance(entry, CallEntry)]
     assert len(calls) == 200
-    assert calls[-1].at_s - calls[0].at_s == pytest.approx(1.0, abs=0.5)
+    assert 0.5 < calls[-1].at_s - calls[0].at_s < 10.0
     assert {call.status for call in calls} == {200}
     assert all(len(call.attempts[0].candidates) == 2 for call in calls)
 
@@ -251,8 +251,8 @@ def test_a_replica_that_is_killed_comes_back_and_no_call_fails(up: Up) -> None:
         os.kill(before[0]["pid"], signal.SIGKILL)
         up.until("products-1 is ready again")
         # Long enough for the registry's change to be seen and for calls to reach the newcomer.
-        running.stderr.readline()
-        running.stderr.readline()
+        for _ in range(4):
+            running.stderr.readline()
         running.send_signal(signal.SIGINT)
         out, _ = running.communicate(timeout=20)
     report = json.loads(out)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from typing import Any
 
@@ -116,6 +117,7 @@ class _Up:
             endpoints=self._mesh.registry.endpoints,
             state=self._prober.state,
             tell=say,
+            processors=len(os.sched_getaffinity(0)),
         )
         self._control = Control(
             self._supervisor,

@@ -43,6 +43,8 @@ class Kept:
         was_ready: whether any process of it has.
         why: why it was given up; "" when it was not.
         leaves: whether it is being removed.
+        began: when that process was started, in monotonic seconds.
+        waits: whether it is to be started when it is its turn.
     """
 
     def __init__(
@@ -73,6 +75,8 @@ class Kept:
         self.was_ready = False
         self.why = ""
         self.leaves = False
+        self.began = 0.0
+        self.waits = False
         self._clock = clock
         self._patience_s = settings.stop_s
         self._launch = launch
@@ -82,7 +86,6 @@ class Kept:
         self._backoff = RestartBackoff(settings.restart_first_s, settings.restart_most_s)
         # Whoever had one built on standby waits for it, and decides what comes of a failure.
         self._tries = _HOPELESS_DEATHS if slot.mark is None else 1
-        self._began = 0.0
         self._deaths = 0
         self._restart: IDelayedCall | None = None
         self._retired = False
@@ -91,13 +94,14 @@ class Kept:
 
     @property
     def state(self) -> Literal["running", "ended", "failed"]:
-        """How it is; "running" also while it waits to be started again."""
-        if self.process is not None or self._restart is not None:
+        """How it is; "running" also while it waits to be started, or started again."""
+        if self.process is not None or self._restart is not None or self.waits:
             return "running"
         return "failed" if self.why else "ended"
 
     def start(self) -> None:
         """Start it for the first time; it is given up when that cannot be done."""
+        self.waits = False
         try:
             self._start()
         except (OSError, Failed) as error:
@@ -106,6 +110,7 @@ class Kept:
     def retire(self) -> None:
         """Do not start it again; harmless the second time."""
         self._retired = True
+        self.waits = False
         if self._restart is not None:
             self._restart.cancel()
             self._restart = None
@@ -149,7 +154,7 @@ class Kept:
     def _start(self) -> None:
         self._restart = None
         self.ready = False
-        self._began = self._clock.seconds()
+        self.began = self._clock.seconds()
         self._running = True
         process = self._launch(self.slot, self._ended)
         if self._running:  # it may have ended before it was told of
@@ -179,7 +184,7 @@ class Kept:
             times = f", {self._deaths} times," if self._deaths > 1 else ""
             self.give_up(f"{how}{times} and never became ready")
             return
-        wait_s = self._backoff.after(self._clock.seconds() - self._began)
+        wait_s = self._backoff.after(self._clock.seconds() - self.began)
         self._tell(f"{self.slot.replica} {how}; it is started again in {wait_s:g} s")
         self._restart = self._clock.callLater(wait_s, self._start_again)
 

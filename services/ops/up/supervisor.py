@@ -21,6 +21,9 @@ _Process: TypeAlias = tuple[str, str, int]
 
 # A change in the registry is seen within 200 ms; looking more often would show nothing sooner.
 _LOOK_S = 0.1
+# One that is added starts when those before it are ready; one that is not ready by then (seconds)
+# keeps nobody waiting any more.
+_TURN_S = 5.0
 
 
 class NotReady(Exception):
@@ -53,6 +56,7 @@ class Supervisor:
         endpoints: Callable[[], Deferred[list[Endpoint]]],
         state: Callable[[Endpoint], Deferred[str]],
         tell: Callable[[str], None],
+        processors: int,
     ) -> None:
         """Take everything that keeping replicas needs.
 
@@ -64,6 +68,9 @@ class Supervisor:
             endpoints: all that are announced.
             state: asks a replica for its state.
             tell: told of deaths and restarts.
+            processors: how many the machine has. A process that starts uses all of one for a
+                second or so; of those that are added while others serve, no more start at a time
+                than half of the processors can bear.
         """
         self._clock = clock
         self._settings = settings
@@ -71,6 +78,7 @@ class Supervisor:
         self._endpoints = endpoints
         self._state = state
         self._tell = tell
+        self._at_once = max(1, processors // 2)
         self.kept = {slot.replica: self._keep(slot) for slot in slots}
         self._all_ready: Deferred[None] = Deferred()
         self._all_ended: Deferred[bool] | None = None
@@ -110,7 +118,8 @@ class Supervisor:
             slot: under a name that nobody has.
         """
         added = self.kept[slot.replica] = self._keep(slot)
-        added.start()
+        added.waits = True
+        self._start_next()
 
     def remove(self, replica: str) -> Deferred[None]:
         """End one in good order, or by force when that takes too long, and forget it.
@@ -150,6 +159,17 @@ class Supervisor:
         for kept in self.kept.values():
             kept.signal("KILL")
 
+    def _start_next(self) -> None:
+        """Start those whose turn it is."""
+        since = self._clock.seconds() - _TURN_S
+        starting = sum(
+            kept.process is not None and not kept.ready and kept.began > since
+            for kept in self.kept.values()
+        )
+        waiting = [kept for kept in self.kept.values() if kept.waits]
+        for kept in waiting[: max(0, self._at_once - starting)]:
+            kept.start()
+
     def _keep(self, slot: Slot) -> Kept:
         return Kept(
             slot,
@@ -181,6 +201,7 @@ class Supervisor:
     def _look(self) -> None:
         """Ask those that are announced and not known to be ready."""
         self._looking = self._clock.callLater(_LOOK_S, self._look)
+        self._start_next()
         if not self._waiting():
             return
         if not self._reading:

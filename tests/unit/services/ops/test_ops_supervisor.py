@@ -56,7 +56,7 @@ class Process:
 class World:
     """A machine with a registry, as far as a supervisor sees it."""
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, *, processors: int = 8, **settings: Any) -> None:
         self.clock = Clock()
         self.started: list[Process] = []
         self.announced: list[Endpoint] = []
@@ -78,6 +78,7 @@ class World:
             endpoints=lambda: self.read(),  # noqa: PLW0108
             state=lambda endpoint: self.ask(endpoint),  # noqa: PLW0108
             tell=self.told.append,
+            processors=processors,
         )
 
     def _launch(self, slot: Slot, ended: Callable[[str], None]) -> IProcessTransport:
@@ -420,6 +421,53 @@ def test_one_that_cannot_be_started_when_it_is_added_has_failed() -> None:
     world.fault = None
     world.advance(60)
     assert len(world.started) == 2
+
+
+OTHER = Slot("users", "users-2.k-2", "2", mark=Path("/run/other"))
+
+
+def with_two_added(processors: int) -> World:
+    world = World(processors=processors)
+    world.start()
+    world.all_ready()
+    world.supervisor.add(BUILT)
+    world.supervisor.add(OTHER)
+    return world
+
+
+def test_half_of_the_processors_stay_with_those_that_serve() -> None:
+    assert len(with_two_added(4).started) == 4
+    world = with_two_added(2)
+    assert [process.slot for process in world.started[2:]] == [BUILT]
+    assert world.supervisor.kept[OTHER.replica].state == "running"
+    world.announce(world.started[2])
+    world.states[world.started[2].pid] = STANDBY
+    world.advance(0.3)
+    assert [process.slot for process in world.started[2:]] == [BUILT, OTHER]
+
+
+def test_one_that_hangs_or_ends_at_its_start_keeps_the_next_waiting_for_seconds_only() -> None:
+    world = with_two_added(2)
+    world.advance(4.5)
+    assert len(world.started) == 3
+    world.advance(1.0)
+    assert len(world.started) == 4
+    world = with_two_added(1)
+    world.started[2].end("ended with status 1")
+    world.advance(0.2)
+    assert [process.slot for process in world.started[2:]] == [BUILT, OTHER]
+
+
+def test_one_that_is_removed_before_its_turn_is_never_started() -> None:
+    world = with_two_added(2)
+    assert fired(world.supervisor.remove(OTHER.replica))
+    world.advance(20.0)
+    assert len(world.started) == 3
+    assert OTHER.replica not in world.supervisor.kept
+    world = with_two_added(2)
+    assert fired(world.supervisor.stop())
+    world.advance(20.0)
+    assert len(world.started) == 3
 
 
 def test_one_that_is_retired_is_not_started_again() -> None:
