@@ -19,9 +19,6 @@ from clients.users import User, Users
 
 SKU = "BDAY-00007"
 SITE = "greetwell"
-# How long a caller waits (seconds). The contracts' half second would count each moment for which a
-# small machine runs none of its many processes; a call that is lost is missed after two as well.
-DEADLINE_S = 2.0
 # One round of 50. Those of the last line write to the store, which all replicas of a service share:
 # 40 a second at 500 calls a second, POSTs among them as opening a card is one.
 ROUND = (
@@ -66,7 +63,7 @@ class MixedLoad:
     async def prepare(self) -> None:
         """Make what is called: users of its own, and a card to open."""
         for number in range(20):
-            user = await self._users.create.options(deadline_s=DEADLINE_S)(
+            user = await self._users.create(
                 name=f"Load {number}", email=f"load{id(self)}-{number}@example.com", site=SITE
             )
             self._own.append(user)
@@ -111,27 +108,25 @@ class MixedLoad:
     def _call(self, operation: str) -> Deferred[Any]:
         own = self._own[self._next % len(self._own)]
         calls: dict[str, Callable[[], Deferred[Any]]] = {
-            "fetch": lambda: self._users.fetch.options(deadline_s=DEADLINE_S)(id=own.id),
-            "find": lambda: self._users.find.options(deadline_s=DEADLINE_S)(email=own.email),
+            "fetch": lambda: self._users.fetch(id=own.id),
+            "find": lambda: self._users.find(email=own.email),
             "update": lambda: Deferred.fromCoroutine(self._update()),
-            "create": lambda: self._users.create.options(deadline_s=DEADLINE_S)(
+            "create": lambda: self._users.create(
                 name="New", email=f"{id(self)}-{self._next}@example.com", site=SITE
             ),
-            "contact": lambda: self._users.add_contact.options(deadline_s=DEADLINE_S)(
+            "contact": lambda: self._users.add_contact(
                 user_id=own.id, name="Bo", email="bo@example.com"
             ),
-            "product": lambda: self._products.fetch.options(deadline_s=DEADLINE_S)(sku=SKU),
-            "search": lambda: self._products.search.options(deadline_s=DEADLINE_S)(
-                text="sun", limit=5
-            ),
-            "open": lambda: self._greetings.open.options(deadline_s=DEADLINE_S)(token=self._token),
-            "popular": lambda: self._greetings.popular.options(deadline_s=DEADLINE_S)(limit=5),
+            "product": lambda: self._products.fetch(sku=SKU),
+            "search": lambda: self._products.search(text="sun", limit=5),
+            "open": lambda: self._greetings.open(token=self._token),
+            "popular": lambda: self._greetings.popular(limit=5),
             "send": self._send,
         }
         return calls[operation]()
 
     def _send(self) -> Deferred[Any]:
-        return self._greetings.send.options(deadline_s=DEADLINE_S)(
+        return self._greetings.send(
             sender=self._sender,
             recipients=[Recipient(name="Bo", email="bo@example.com")],
             sku=SKU,
@@ -145,7 +140,7 @@ class MixedLoad:
         user = self._own.pop(index)
         self._busy.add(user.id)
         try:
-            user = await self._users.update.options(deadline_s=DEADLINE_S)(
+            user = await self._users.update(
                 id=user.id, version=user.version, name=f"Load {self._next}", email=user.email
             )
         finally:
