@@ -13,7 +13,6 @@ import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -72,19 +71,11 @@ def announced(mesh: Mesh, service: str) -> dict[str, str]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Path]:
-    """Where the mesh is; the caller has the same embedded defaults, relative to where it starts.
-
-    In memory where that can be: all replicas of a service wait for the one file's disk, and one
-    that stands still for half a second says nothing of a replacement.
-    """
-    memory = Path("/dev/shm")
+    """Where the mesh is; the caller has the same embedded defaults, relative to where it starts."""
     before = Path.cwd()
-    with TemporaryDirectory(dir=memory if memory.is_dir() else tmp_path) as made:
-        os.chdir(made)
-        try:
-            yield Path(made)
-        finally:
-            os.chdir(before)
+    os.chdir(tmp_path)
+    yield tmp_path
+    os.chdir(before)
 
 
 @pytest.fixture(autouse=True)
