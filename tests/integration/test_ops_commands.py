@@ -177,13 +177,12 @@ def test_a_load_reports_what_became_of_its_calls(up: Up) -> None:
     assert "of 300 calls: " in done.stderr
     assert (report["calls"], report["failed"], report["rejected"]) == (300, 0, 0)
     assert report["attempts"] >= 300
-    assert 1.4 < report["seconds"] < 10.0
+    assert report["seconds"] == pytest.approx(1.5, abs=0.5)
     assert 0 < report["p50_ms"] <= report["p90_ms"] <= report["p99_ms"] <= report["p999_ms"]
     addresses = {r["address"] for r in replicas(up.folder) if r["service"] == "products"}
     assert set(report["replicas"]) == addresses
     assert sum(report["replicas"].values()) == report["attempts"]
-    # Each has some. How many is the policy's affair: of idle replicas the faster one gets more.
-    assert min(report["replicas"].values()) > 0
+    assert min(report["replicas"].values()) > 60
 
 
 def test_a_load_writes_its_decisions(up: Up) -> None:
@@ -195,7 +194,7 @@ def test_a_load_writes_its_decisions(up: Up) -> None:
     entries = [msgspec.json.decode(line, type=DecisionEntry) for line in lines]
     calls = [entry for entry in entries if isinstance(entry, CallEntry)]
     assert len(calls) == 200
-    assert 0.5 < calls[-1].at_s - calls[0].at_s < 10.0
+    assert calls[-1].at_s - calls[0].at_s == pytest.approx(1.0, abs=0.5)
     assert {call.status for call in calls} == {200}
     assert all(len(call.attempts[0].candidates) == 2 for call in calls)
 

@@ -20,7 +20,7 @@ from tests.simulation.fleet_world import Run, World, wanted
 
 # Parts of 250, so that each is quick; the slow test has others after them.
 QUICK, PART = 1000, 250
-EXAMPLES = int(os.environ.get("TXMESH_EXAMPLES", "4000"))
+EXAMPLES = int(os.environ.get("TXMESH_EXAMPLES", "6000"))
 FAULTS = (
     "kill", "hang", "deaf", "all-deaf", "belied", "registry", "forgets", "driver", "lock", "stop",
     "sigkill",

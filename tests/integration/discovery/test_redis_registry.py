@@ -71,7 +71,7 @@ async def test_a_killed_replica_is_gone_when_its_lease_ends(
     assert told[0].names == ["users-1", "users-2"], "its lease has not ended"
     for each in told:
         await each.until("users-2")
-    assert time.monotonic() - killed_at < 6.0
+    assert time.monotonic() - killed_at < 3.5
     assert b"users-1" not in server.ask("HKEYS", "txmesh:endpoints:users")
 
 
@@ -188,7 +188,7 @@ async def test_after_a_restart_without_persistence_all_is_back_within_two_second
     await until(lambda: told.names == ["users-1", "users-2"], "back", 2.0)
     age_s = registry.age_s()
     assert age_s is not None
-    assert age_s < 2.0
+    assert age_s < 1.5
     late.withdraw()
     await told.until("users-1")
     await until(lambda: len(said) == 4, "said", 3.0)
@@ -269,7 +269,7 @@ async def test_what_waits_for_an_answer_ends_within_two_seconds(
             began = time.monotonic()
             with pytest.raises(RegistryError):
                 await asked()
-            assert time.monotonic() - began < 5.0  # a busy machine is late
+            assert time.monotonic() - began < 2.5
     finally:
         server.thaw()
 
