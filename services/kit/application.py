@@ -25,6 +25,7 @@ from clients import Mesh
 from clients.contract import openapi
 
 from .apipage import add_api_pages
+from .heap import freeze_heap
 from .listening import begin_listening
 from .metrics import Exposition, ReplicaCollector, process_collector
 from .options import Options
@@ -120,6 +121,7 @@ class Application:
             rng=kit.rng,
             log=kit.log,
         )
+        freeze_heap()
 
     def serve(self, *, contend: bool, peers: Peers | None = None) -> None:
         """Accept calls from now on.

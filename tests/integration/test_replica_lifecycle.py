@@ -14,7 +14,8 @@ from twisted.internet.defer import Deferred, gatherResults
 from clients import Mesh
 from clients.contract import Call, Contract
 from clients.users import UpdateUser, User, Users
-from tests.processes import children, sleep, until
+from tests.processes import ROOT, children, sleep, until
+from tests.workers import workers_of
 
 CONFIG = """
 [registry]
@@ -226,6 +227,36 @@ async def test_plain_http_on_every_port(folder: Path) -> None:
         assert decisions.startswith(b'{"format":"txmesh-decisions","version":1,"caller":"users-1",')
         assert (await get(f"http://{admin}/drain", "POST"))[0] == 202
         assert await child.ended() == 0
+
+
+# Tells how many objects a full collection would look at.
+COUNTS = """
+import gc, pathlib, signal
+
+def count(*_):
+    pathlib.Path("counted.part").write_text(str(len(gc.get_objects())))
+    pathlib.Path("counted.part").rename("counted")
+
+signal.signal(signal.SIGUSR2, count)
+"""
+
+
+@pytest.mark.parametrize("workers", [(), ("--workers", "1")], ids=["alone", "worker"])
+async def test_a_collection_under_load_looks_at_little(
+    folder: Path, workers: tuple[str, ...]
+) -> None:
+    """Else the first one holds up all calls of a new replica for several tenths of a second."""
+    (folder / "sitecustomize.py").write_text(COUNTS)
+    with children(folder) as start:
+        path = {"PYTHONPATH": f"{folder}:{ROOT}"}
+        child = start("users", "users-1", "--config", "mesh.toml", *workers, environ=path)
+        await child.ready()
+        serving = workers_of(child) if workers else [child.pid]
+        for pid in serving:
+            os.kill(pid, signal.SIGUSR2)
+        await until((folder / "counted").exists, "counted")
+        # Of over a hundred thousand.
+        assert int((folder / "counted").read_text()) < 20_000
 
 
 async def test_a_replica_leaves_with_the_process_that_holds_its_input(folder: Path) -> None:
