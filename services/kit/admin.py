@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import TypeAlias
 
 import msgspec
 from twisted.internet.defer import Deferred
 
-from .pages import Form, Page
+from .pages import Form, Made
 from .problem import Problem
 from .server import Site
 
 _JSON = "application/json"
 _JSON_LINES = "application/x-ndjson"
 _TEXT = "text/plain; version=0.0.4; charset=utf-8"
+
+Fields: TypeAlias = Mapping[str, str]
+Answers: TypeAlias = Callable[[Fields], Made | Deferred[bytes]]
 
 
 def admin_site(
@@ -27,8 +31,8 @@ def admin_site(
 ) -> Site:
     """Make the admin port's site.
 
-    Ports are used again. Whoever has a replica do something may say in the query which one is
-    meant, as ``?replica=NAME``: another one that has the port by now answers 421, and does nothing.
+    Ports are used again. On every path the query may say which replica is meant, as
+    ``?replica=NAME``: another one that has the port by now answers 421, and does nothing.
 
     Args:
         replica: its own name.
@@ -40,26 +44,14 @@ def admin_site(
         drain: begins the replica's leaving; harmless the second time.
     """
 
-    def live() -> bytes:
+    def live(_: Fields) -> bytes:
         return msgspec.json.encode({"status": "live"})
 
-    def ready() -> tuple[int, bytes]:
+    def ready(_: Fields) -> tuple[int, bytes]:
         now = state()
         return 200 if now == "ready" else 503, msgspec.json.encode({"status": now})
 
-    def check_meant(fields: Mapping[str, str]) -> None:
-        if fields.get("replica", replica) != replica:
-            raise Problem(
-                421,
-                "misdirected",
-                detail=f"This is {replica}, and has done nothing; whoever was asked has left "
-                "this address.",
-                # No Mesh-Nack: that would have somebody else asked to leave.
-                replica=replica,
-            )
-
-    def announced(fields: Mapping[str, str]) -> tuple[int, bytes]:
-        check_meant(fields)
+    def announced(fields: Fields) -> tuple[int, bytes]:
         try:
             weight = float(fields["weight"]) if "weight" in fields else None
         except ValueError:
@@ -68,18 +60,37 @@ def admin_site(
             detail = "weight is a number from 0.001 to 1000"
             return 422, msgspec.json.encode({"status": state(), "detail": detail})
         announce(weight)
-        return ready()
+        return ready(fields)
 
-    def leave(fields: Mapping[str, str]) -> tuple[int, bytes]:
-        check_meant(fields)
+    def leave(_: Fields) -> tuple[int, bytes]:
         drain()
         return 202, msgspec.json.encode({"status": state()})
 
     site = Site()
-    site.add("GET", "/health/live", Page("admin.live", _JSON, live))
-    site.add("GET", "/health/ready", Page("admin.ready", _JSON, ready))
-    site.add("GET", "/metrics", Page("admin.metrics", _TEXT, metrics))
-    site.add("GET", "/decisions", Page("admin.decisions", _JSON_LINES, decisions))
-    site.add("POST", "/announce", Form("admin.announce", _JSON, announced))
-    site.add("POST", "/drain", Form("admin.drain", _JSON, leave))
+
+    def add(method: str, path: str, content_type: str, make: Answers) -> None:
+        def checked(fields: Fields) -> Made | Deferred[bytes]:
+            if fields.get("replica", replica) != replica:
+                raise _another(replica)
+            return make(fields)
+
+        name = path.rpartition("/")[2]
+        site.add(method, path, Form(f"admin.{name}", content_type, checked))
+
+    add("GET", "/health/live", _JSON, live)
+    add("GET", "/health/ready", _JSON, ready)
+    add("GET", "/metrics", _TEXT, lambda _: metrics())
+    add("GET", "/decisions", _JSON_LINES, lambda _: decisions())
+    add("POST", "/announce", _JSON, announced)
+    add("POST", "/drain", _JSON, leave)
     return site
+
+
+def _another(replica: str) -> Problem:
+    return Problem(
+        421,
+        "misdirected",
+        detail=f"This is {replica}, and has done nothing; whoever was asked has left this address.",
+        # No Mesh-Nack: that would have somebody else asked to leave.
+        replica=replica,
+    )

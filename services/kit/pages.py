@@ -39,8 +39,7 @@ class Page:
         return self._run()
 
     async def _run(self) -> Made:
-        made = self._make()
-        return await made if isinstance(made, Deferred) else made
+        return await _settled(self._make())
 
     def finish(self, result: Made) -> Answer:
         """Make the answer of it."""
@@ -55,7 +54,10 @@ class Form(Page):
     """
 
     def __init__(
-        self, name: str, content_type: str, make: Callable[[Mapping[str, str]], Made]
+        self,
+        name: str,
+        content_type: str,
+        make: Callable[[Mapping[str, str]], Made | Deferred[bytes]],
     ) -> None:
         """Serve what a function makes of the fields; see `Page`."""
         super().__init__(name, content_type, lambda: make({}))
@@ -72,4 +74,8 @@ class Form(Page):
             if name in fields:
                 raise Problem(422, "invalid", detail=f"{name} is given twice.", field=name)
             fields[name] = value
-        return self._make_of(fields)
+        return await _settled(self._make_of(fields))
+
+
+async def _settled(made: Made | Deferred[bytes]) -> Made:
+    return await made if isinstance(made, Deferred) else made

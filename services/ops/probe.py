@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
@@ -21,6 +22,8 @@ UNREACHABLE = "unreachable"
 
 def state(reply: Reply) -> str:
     """What an answer to ``/health/ready`` or ``/announce`` says."""
+    if reply.status == 421:
+        return UNREACHABLE  # another replica has the port by now
     if reply.status < 500:
         return READY
     said = (word for word in (STANDBY, STARTING) if f'"{word}"'.encode() in reply.body)
@@ -43,11 +46,12 @@ class Prober:
 
         Returns:
             Fires with "ready", "starting", "standby", "draining", "silent" (connected, and no
-            answer) or "unreachable".
+            answer) or "unreachable" (nobody, or another replica, is there).
         """
         address = endpoint.admin or endpoint.address
-        path = "/health/ready" if endpoint.admin else "/openapi.json"
-        return self._asker.ask(address, path).addCallbacks(state, _no_answer)
+        meant = urlencode({"replica": endpoint.replica})
+        target = f"/health/ready?{meant}" if endpoint.admin else "/openapi.json"
+        return self._asker.ask(address, target).addCallbacks(state, _no_answer)
 
 
 def _no_answer(failure: Failure) -> str:

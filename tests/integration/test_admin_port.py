@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import pytest
 import treq
 
-from balancer import ConnectFailed, Endpoint, MonotonicClock, read_config
+from balancer import BadReply, ConnectFailed, Endpoint, MonotonicClock, read_config
 from balancer.testing import FakeRegistry
 from clients.users import Users
 from services.ops.fleet.direct import DirectReplicas
@@ -18,7 +18,7 @@ from services.ops.fleet.execute import Done, Executor
 from services.ops.fleet.gather import Gatherer
 from services.ops.fleet.journal import JournalFile
 from services.ops.fleet.plan.steps import Leave
-from services.ops.probe import READY, STANDBY
+from services.ops.probe import READY, STANDBY, UNREACHABLE
 from tests.processes import Child, children
 
 
@@ -127,6 +127,16 @@ async def test_a_replacement_takes_whoever_has_another_ones_port_for_nobody(star
     assert await users.state() == READY
     await users.replicas.drain(own)
     assert await users.child.ended() == 0
+
+
+async def test_who_has_another_ones_port_is_not_asked_how_that_one_is(start: Any) -> None:
+    users = await start()
+    await users.post("/announce")
+    assert await users.state() == READY
+    assert await users.replicas.state(users.called("users-1")) == UNREACHABLE
+    assert await users.replicas.figures(users.called(users.name))
+    with pytest.raises(BadReply, match="/metrics answered 421"):
+        await users.replicas.figures(users.called("users-1"))
 
 
 async def test_a_replacement_does_not_think_that_it_has_told_the_other_one_to_leave(

@@ -41,7 +41,8 @@ class DirectReplicas:
 
     def figures(self, endpoint: Endpoint) -> Deferred[Figures]:
         """See `Replicas`."""
-        return self._asker.ask(endpoint.admin, "/metrics").addCallback(_figures)
+        target = _meant(endpoint, "/metrics")
+        return self._asker.ask(endpoint.admin, target).addCallback(_figures)
 
     def smoke(self, endpoint: Endpoint) -> Deferred[str]:
         """See `Replicas`."""
@@ -74,9 +75,7 @@ class DirectReplicas:
         return self._tell(endpoint, "/drain")
 
     def _tell(self, endpoint: Endpoint, path: str, **fields: str) -> Deferred[None]:
-        # Ports are used again: whoever has this one by now is to know that another is meant.
-        query = urlencode({"replica": endpoint.replica, **fields})
-        told = self._asker.ask(endpoint.admin, f"{path}?{query}", method="POST")
+        told = self._asker.ask(endpoint.admin, _meant(endpoint, path, **fields), method="POST")
         return told.addCallback(_heard, endpoint)
 
 
@@ -105,6 +104,11 @@ def misfit(call: Call[Any, Any, Any], reply: Reply) -> str:
     except (ValueError, AttributeError, RecursionError) as error:
         return f"its answer is not what the contract says ({error})"
     return ""
+
+
+def _meant(endpoint: Endpoint, path: str, **fields: str) -> str:
+    # Ports are used again: whoever has this one by now is to know that another is meant.
+    return f"{path}?{urlencode({'replica': endpoint.replica, **fields})}"
 
 
 def _figures(reply: Reply) -> Figures:

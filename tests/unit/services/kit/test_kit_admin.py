@@ -42,8 +42,12 @@ class Replica:
         )
 
     def post(self, path: bytes, query: bytes) -> tuple[int, dict[str, Any]]:
-        Exchange(self._server.serving, self, IncomingRequest(b"POST", path, query, {})).begin()
-        return self._answered.status, msgspec.json.decode(self._answered.body)
+        return self.ask(b"POST", path, query)
+
+    def ask(self, method: bytes, path: bytes, query: bytes) -> tuple[int, Any]:
+        Exchange(self._server.serving, self, IncomingRequest(method, path, query, {})).begin()
+        body = self._answered.body
+        return self._answered.status, msgspec.json.decode(body) if body else None
 
     def answer(self, request: IncomingRequest, answer: Answer, now: float) -> None:
         self._answered = answer
@@ -75,3 +79,24 @@ def test_one_name_of_each_is_taken() -> None:
     assert replica.post(b"/announce", b"replica=users-1&weight=2")[0] == 200
     assert replica.post(b"/drain", b"replica=users-1")[0] == 202
     assert replica.done == [2.0, "drain"]
+
+
+EVERY = [
+    (b"GET", b"/health/live", 200),
+    (b"GET", b"/health/ready", 200),
+    (b"GET", b"/metrics", 200),
+    (b"GET", b"/decisions", 200),
+    (b"POST", b"/announce", 200),
+    (b"POST", b"/drain", 202),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "status"), EVERY)
+def test_every_path_takes_the_name_of_who_is_meant(method: bytes, path: bytes, status: int) -> None:
+    replica = Replica()
+    for query in (b"", b"replica=users-1"):
+        assert replica.ask(method, path, query)[0] == status
+    done = list(replica.done)
+    refused, problem = replica.ask(method, path, b"replica=users-2")
+    assert (refused, problem["type"], problem["replica"]) == (421, "misdirected", "users-1")
+    assert replica.done == done
