@@ -160,11 +160,16 @@ def place(folder: Path) -> Iterator[Place]:
 
 def workers_of(child: Child) -> list[int]:
     """The process ids of a master's living workers, the oldest first."""
+    return children_of(child.pid)
+
+
+def children_of(pid: int) -> list[int]:
+    """The process ids of a process's living children, the oldest first."""
     try:
-        listed = Path(f"/proc/{child.pid}/task/{child.pid}/children").read_text().split()
+        listed = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     except OSError:
         return []
-    return sorted(int(pid) for pid in listed if alive(int(pid)))
+    return sorted(int(each) for each in listed if alive(int(each)))
 
 
 def alive(pid: int) -> bool:

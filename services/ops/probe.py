@@ -49,8 +49,10 @@ class Prober:
             answer) or "unreachable" (nobody, or another replica, is there).
         """
         address = endpoint.admin or endpoint.address
-        meant = urlencode({"replica": endpoint.replica})
-        target = f"/health/ready?{meant}" if endpoint.admin else "/openapi.json"
+        target = "/health/ready" if endpoint.admin else "/openapi.json"
+        if endpoint.admin and endpoint.pid:
+            # Announced by itself, so by its own name; a cluster or a zone may call it otherwise.
+            target += "?" + urlencode({"replica": endpoint.replica})
         return self._asker.ask(address, target).addCallbacks(state, _no_answer)
 
 

@@ -55,7 +55,13 @@ class Standing:
 
     def called(self, name: str) -> Endpoint:
         """As a registry would tell of one with a name at this one's ports."""
-        return Endpoint(service="users", replica=name, address=self._address, admin=self.admin)
+        return Endpoint(
+            service="users",
+            replica=name,
+            address=self._address,
+            admin=self.admin,
+            pid=self.child.pid,
+        )
 
     async def state(self) -> str:
         return await self.replicas.state(self.called(self.name))

@@ -46,12 +46,14 @@ class Threads:
 
         Args:
             name: of the threads, for whoever looks at a stack dump.
-            size: the most threads.
+            size: how many threads.
             seconds: the monotonic clock of the deadlines.
             deadline: the deadline of the call being handled, on that clock; None: there is none.
             reactor: takes the results back; the global one by default.
         """
-        self._pool = ThreadPool(minthreads=0, maxthreads=size, name=name)
+        # All from the start: who begins a thread waits until it runs, and that must not be the
+        # reactor with calls on its hands.
+        self._pool = ThreadPool(minthreads=size, maxthreads=size, name=name)
         self._seconds = seconds
         self._deadline = deadline
         self._reactor = reactor

@@ -15,6 +15,7 @@ from twisted.internet.task import Clock
 
 from services.kit import Problem
 from services.kit.storage import MigrationError, Storage
+from services.kit.storage.storage import THREADS
 from services.products.tables import metadata, product_sites, products
 
 MIGRATIONS = "services.products.migrations"
@@ -103,6 +104,12 @@ async def test_nobody_else_on_the_machine_reads_the_files(storage: Storage) -> N
 async def test_jobs_run_in_threads_of_their_own(storage: Storage) -> None:
     name = await storage.read(lambda _: threading.current_thread().name)
     assert "storage-products" in name
+
+
+@pytest.mark.usefixtures("storage")
+async def test_no_job_has_to_wait_for_a_thread_to_begin() -> None:
+    own = [each for each in threading.enumerate() if "storage-products" in each.name]
+    assert len(own) == THREADS
 
 
 async def test_jobs_have_their_callers_context(storage: Storage) -> None:
