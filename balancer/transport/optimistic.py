@@ -52,10 +52,24 @@ class OptimisticClient(_Optimistic, tcp.Client):
     """The transport of a connection that we made."""
 
 
+# So many connections at most are taken as a port closes: more than any backlog holds.
+_AT_THE_DOOR = 4096
+
+
 class OptimisticPort(tcp.Port):
-    """A listening port whose connections write at once."""
+    """A listening port whose connections write at once, and that closes on nobody.
+
+    The kernel makes connections that nobody has accepted yet, and resets them when the port is
+    closed: requests may have been sent on them. So the last act before that is to accept them. (Of
+    a socket that others have too, they would be left to those; to take them does no harm.)
+    """
 
     transport = OptimisticServer
+
+    def _closeSocket(self, orderly: bool) -> None:
+        self.numberAccepts = _AT_THE_DOOR
+        tcp.Port.doRead(self)
+        super()._closeSocket(orderly)
 
 
 class SharedPort(OptimisticPort):

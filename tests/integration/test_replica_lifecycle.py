@@ -5,11 +5,14 @@ from __future__ import annotations
 import fcntl
 import os
 import signal
+from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import treq
 from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.error import ConnectError
 
 from clients import Mesh
 from clients.contract import Call, Contract
@@ -143,6 +146,32 @@ async def test_sigterm_under_load_loses_nothing(folder: Path, reactor: str) -> N
             assert leaves.event("has left") is not None
         finally:
             mesh.close()
+
+
+@pytest.mark.parametrize("workers", [(), ("--workers", "2")], ids=["alone", "workers"])
+async def test_who_comes_while_a_replica_leaves_is_answered_too(
+    folder: Path, workers: tuple[str, ...]
+) -> None:
+    """Also where nobody was connected when it was told to: callers of other kinds do not look."""
+    answered: Counter[int] = Counter()
+
+    async def ask(address: str) -> None:
+        with suppress(ConnectError):
+            while True:
+                url = f"http://{address}/v1/users/{USER}"
+                answer = await treq.get(url, persistent=False)
+                await answer.content()
+                answered[answer.code] += 1
+
+    with children(folder) as start:
+        child = start("users", "users-1", "--config", "mesh.toml", *workers)
+        address, _ = await child.ready()
+        child.signal(signal.SIGTERM)
+        await until(lambda: child.event("left the registry"), "it leaves")
+        await gatherResults([Deferred.fromCoroutine(ask(address)) for _ in range(5)])
+        assert await child.ended() == 0
+    assert set(answered) == {200}
+    assert answered[200] > 10
 
 
 async def test_a_replica_that_waits_for_its_storage_leaves_when_it_is_told(folder: Path) -> None:

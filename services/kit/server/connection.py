@@ -31,6 +31,9 @@ _SLICE = 8192
 # much (bytes): closing at once would make its kernel throw our answer away.
 _LINGER_S = 2.0
 _LINGER_BYTES = 1_048_576
+# Who has just connected is about to send its first request: for so long (seconds) it is not taken
+# for idle, or a server that leaves would close the door on what is on its way.
+_FIRST_S = 1.0
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _CLOSE = b"Connection: close\r\n"
 
@@ -63,6 +66,7 @@ class HttpConnection(protocol.Protocol):
         self._lingered = 0
         self._partial = False
         self._state = "head"
+        self._expected_until = 0.0
         self._deadline = 0.0
         self.due = 0
 
@@ -78,7 +82,9 @@ class HttpConnection(protocol.Protocol):
         serving = self._serving
         self.transport.setTcpNoDelay(True)
         self.transport.registerProducer(self, True)
-        self._deadline = serving.seconds() + serving.settings.header_deadline_s
+        now = serving.seconds()
+        self._expected_until = now + _FIRST_S
+        self._deadline = now + serving.settings.header_deadline_s
         serving.slow_sweep.add(self, self._deadline)
 
     def connectionLost(self, reason: Failure = protocol.connectionDone) -> None:
@@ -104,6 +110,7 @@ class HttpConnection(protocol.Protocol):
         self._go_on()
 
     def _take_head(self, request: IncomingRequest) -> int | None:
+        self._expected_until = 0.0
         request.handle = exchange = Exchange(self._serving, self, request)
         return exchange.body_limit
 
@@ -252,9 +259,13 @@ class HttpConnection(protocol.Protocol):
             self.transport.loseConnection()
             self._set_deadline(self._serving.seconds() + self._serving.settings.write_deadline_s)
 
-    def close_idle(self) -> None:
-        """Close now if nothing is here."""
-        if self.idle:
+    def close_idle(self, now: float) -> None:
+        """Close now if nothing is here, and no first request is on its way.
+
+        Args:
+            now: monotonic seconds.
+        """
+        if self.idle and now >= self._expected_until:
             self._close()
 
     def abort(self) -> None:

@@ -132,10 +132,15 @@ class Server(ServerFactory):
         return len(self._connections)
 
     def close_port(self) -> None:
-        """Take no more connections."""
-        if self._port is not None:
-            self._port.stopListening()
-            self._port = None
+        """Take no more connections than have come by now; harmless the second time."""
+        port = self._port
+        if port is not None and not port.disconnecting:
+            closed: Deferred[None] = port.stopListening()
+            closed.addErrback(lambda failure: _log.failure("the port does not close", failure))
+            closed.addCallback(self._port_closed)
+
+    def _port_closed(self, _: None) -> None:
+        self._port = None
 
     def drain(
         self, wait_s: float, *, idle_s: float | None = None, leaving: bool = True
@@ -152,7 +157,8 @@ class Server(ServerFactory):
             leaving: whether answers tell callers to go elsewhere.
 
         Returns:
-            Fires when no connection is left and no handler runs; with False when it gave up.
+            Fires when the port is closed, no connection is left and no handler runs; with False
+            when it gave up.
         """
         serving = self.serving
         now = serving.seconds()
@@ -178,8 +184,10 @@ class Server(ServerFactory):
         now = serving.seconds()
         if now >= self._idle_from:
             for connection in list(self._connections):
-                connection.close_idle()
-        if not self._connections and not serving.meter.in_flight:
+                connection.close_idle(now)
+        # While the port is open somebody may still come: callers that do not look have the notice's
+        # time, and that nobody is here just now says nothing.
+        if self._port is None and not self._connections and not serving.meter.in_flight:
             self._drained(clean=True)
         elif now >= self._drain_until:
             if patient:  # whoever has no patience is not surprised

@@ -276,6 +276,7 @@ async def test_a_drain_answers_what_is_there_and_says_close(serve: Serve) -> Non
     await until(lambda: waits.waiting, "the slow one runs")
     drained = server.drain(10.0)
     await idle.until(lambda: idle.closed)
+    server.close_port()
     waits.waiting.pop()[1].callback(b"slow")
     answer = await busy.only_answer_then_closed()
     assert answer.body == b"slow"

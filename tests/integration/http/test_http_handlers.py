@@ -280,6 +280,7 @@ async def test_handlers_that_run_on_count_as_requests(serve: Serve) -> None:
     assert types == ["deadline-exceeded", "deadline-exceeded", "overloaded", "overloaded"]
     assert len(ends) == 2
     drained = server.drain(10.0)
+    server.close_port()
     await until(lambda: not server.connections, "no connection is left")
     assert not drained.called
     for end in ends:

@@ -1,0 +1,67 @@
+"""Who comes as the port closes: connected by the kernel, accepted by nobody, and heard all the same."""
+
+from __future__ import annotations
+
+import socket
+from datetime import UTC, datetime
+
+import pytest
+from twisted.internet.threads import deferToThread
+
+from balancer import MonotonicClock
+from services.kit.server import Server, ServerSettings
+from tests.integration.http.peer import read_answers
+from tests.integration.http.routes import EchoSite
+
+CALLERS = 30
+
+
+class Alone:
+    """The others on the same socket: they take nothing."""
+
+    def serve(self) -> None:
+        """See `Peers`."""
+
+    def clear(self) -> None:
+        """See `Peers`."""
+
+    def connected(self, count: int) -> None:
+        """See `Peers`."""
+
+    def yields(self) -> bool:
+        return False
+
+    def surplus(self) -> int:
+        return 0
+
+    def elsewhere(self, in_flight: int) -> int:
+        return in_flight
+
+
+@pytest.mark.parametrize("peers", [None, Alone()], ids=["alone", "beside others"])
+async def test_who_is_at_the_door_when_it_closes_is_answered(peers: Alone | None) -> None:
+    from twisted.internet import reactor
+
+    listening = socket.create_server(("127.0.0.1", 0), backlog=CALLERS)
+    server = Server(
+        EchoSite(), ServerSettings(), clock=MonotonicClock(reactor), wall=lambda: datetime.now(UTC)
+    )
+    server.serve(reactor, listening, peers)
+    callers = [socket.create_connection(listening.getsockname()) for _ in range(CALLERS)]
+    listening.close()
+    for caller in callers:
+        caller.sendall(b"GET /v1/say/1 HTTP/1.1\r\nHost: a\r\n\r\n")
+    # The reactor has not turned: nothing is accepted yet.
+    server.close_port()
+    drained = server.drain(10.0, idle_s=0.0)
+    answers = [await deferToThread(all_of, caller) for caller in callers]
+    statuses = [[each.status for each in read_answers(answer)] for answer in answers]
+    assert statuses == [[200]] * CALLERS
+    assert await drained is True
+
+
+def all_of(caller: socket.socket) -> bytes:
+    """All that comes until the other side closes."""
+    caller.settimeout(20.0)
+    with caller:
+        return b"".join(iter(lambda: caller.recv(65_536), b""))
