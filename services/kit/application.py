@@ -34,6 +34,7 @@ from .schedule import JobCollector, Schedule
 from .server import Peers, Server, ServerSettings, Site
 from .service import Service
 from .settings import StorageSettings
+from .stalls import Stalls
 from .storage import storage_folder
 
 _log = Logger()
@@ -78,6 +79,7 @@ class Application:
         self._server: Server | None = None
         self._schedule: Schedule | None = None
         self._listening: socket.socket | None = None
+        self._stalls = Stalls(clock)
 
     async def start(self, listening: socket.socket) -> None:
         """Open the service's state; after this it could serve.
@@ -122,6 +124,7 @@ class Application:
             log=kit.log,
         )
         freeze_heap()
+        self._stalls.start()
 
     def serve(self, *, contend: bool, peers: Peers | None = None) -> None:
         """Accept calls from now on.
@@ -152,7 +155,7 @@ class Application:
         if self._server is None or self._schedule is None:
             return (own,)
         replica = ReplicaCollector(self._server, self._mesh)
-        return replica, JobCollector(self._schedule.stats), own
+        return replica, JobCollector(self._schedule.stats), self._stalls, own
 
     def metrics(self) -> Deferred[bytes]:
         """What Prometheus scrapes."""
@@ -208,6 +211,7 @@ class Application:
             await self._drain(wait_s, idle_s, leaving=leaving)
         elif self._listening is not None:
             self._listening.close()
+        self._stalls.stop()
         opened, self._opened = self._opened, None
         if opened is not None:
             try:

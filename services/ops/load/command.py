@@ -12,6 +12,7 @@ from balancer.policy import Fleet
 from balancer.telemetry import DecisionSettings
 from clients import Mesh
 from clients.contract import Call, CallOptions, Message
+from services.kit.heap import freeze_heap
 
 from ..arguments import read_message
 from ..catalogue import Catalogue
@@ -177,6 +178,7 @@ class _Load:
             each_tick=lambda: seen.update(fleet.replicas.values()),
         )
         live = None if quiet else Live(mesh.clock, tally, schedule.total)
+        freeze_heap()  # a pause of our own would be told as the replicas' latency
         try:
             seconds = await self._loop.run()
         finally:
