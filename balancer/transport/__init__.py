@@ -2,7 +2,7 @@
 
 from ..clock import Clock, MonotonicClock
 from .channel import Attempt, Channel
-from .optimistic import OptimisticPort, listen, listen_on
+from .optimistic import OptimisticPort, OptimisticServer, listen, listen_on
 from .pool import Pool, PoolSettings
 from .sweep import Sweep, Timed
 
@@ -12,6 +12,7 @@ __all__ = [
     "Clock",
     "MonotonicClock",
     "OptimisticPort",
+    "OptimisticServer",
     "Pool",
     "PoolSettings",
     "Sweep",

@@ -14,7 +14,9 @@ from typing import Any
 
 from twisted.internet import tcp
 from twisted.internet.interfaces import IProtocolFactory, IReactorCore
+from twisted.internet.main import CONNECTION_DONE
 from twisted.internet.protocol import ClientFactory
+from twisted.python.failure import Failure
 
 
 class _Optimistic(tcp.Connection):
@@ -46,6 +48,24 @@ class _Optimistic(tcp.Connection):
 
 class OptimisticServer(_Optimistic, tcp.Server):
     """The transport of an accepted connection."""
+
+    def read_now(self) -> None:
+        """Hand over what has come and lies unread.
+
+        Timers run before sockets are read: one that is to judge what a peer does asks this first.
+        """
+        over = self.doRead() if self.connected else None
+        if over:
+            self.connectionLost(Failure(over))
+
+    def close_now(self) -> None:
+        """Close in this turn where nothing is left to be written, otherwise when that is out.
+
+        An ordinary close takes effect a turn later, and what comes meanwhile is thrown away.
+        """
+        self.loseConnection()
+        if self.connected and not (self.dataBuffer or self._tempDataBuffer):
+            self.connectionLost(Failure(CONNECTION_DONE))
 
 
 class OptimisticClient(_Optimistic, tcp.Client):

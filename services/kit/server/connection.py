@@ -11,10 +11,10 @@ from collections.abc import Callable
 
 from twisted.internet import protocol
 from twisted.internet.interfaces import IPushProducer
-from twisted.internet.tcp import Server as TCPServer
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from balancer.transport import OptimisticServer
 from balancer.wire import BadMessage, IncomingRequest, RequestParser
 
 from ..answer import Answer
@@ -42,7 +42,7 @@ _CLOSE = b"Connection: close\r\n"
 class HttpConnection(protocol.Protocol):
     """See the module."""
 
-    transport: TCPServer
+    transport: OptimisticServer
 
     def __init__(self, serving: Serving, on_end: Callable[[HttpConnection], None]) -> None:
         """Begin unconnected.
@@ -266,7 +266,14 @@ class HttpConnection(protocol.Protocol):
             now: monotonic seconds.
         """
         if self.idle and now >= self._expected_until:
+            self._hang_up()
+
+    def _hang_up(self) -> None:
+        """Close an idle connection, unless a request has just come: nothing may be lost."""
+        self.transport.read_now()
+        if self.idle:
             self._close()
+            self.transport.close_now()
 
     def abort(self) -> None:
         """Close now, whatever is here."""
@@ -292,8 +299,9 @@ class HttpConnection(protocol.Protocol):
                 BadMessage(408, f"The request's {self._state} took longer than is allowed here.")
             )
         elif over:
-            self._close()
-        self._serving.slow_sweep.add(self, self._deadline)
+            self._hang_up()
+        if self.transport.connected:
+            self._serving.slow_sweep.add(self, self._deadline)
 
     # What the transport tells: whether the peer reads its answers.
 

@@ -11,9 +11,10 @@ from twisted.internet.threads import deferToThread
 from balancer import MonotonicClock
 from services.kit.server import Server, ServerSettings
 from tests.integration.http.peer import read_answers
-from tests.integration.http.routes import EchoSite
+from tests.integration.http.routes import EchoSite, Serve
 
 CALLERS = 30
+ONE = b"GET /v1/say/1 HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
 class Alone:
@@ -50,7 +51,7 @@ async def test_who_is_at_the_door_when_it_closes_is_answered(peers: Alone | None
     callers = [socket.create_connection(listening.getsockname()) for _ in range(CALLERS)]
     listening.close()
     for caller in callers:
-        caller.sendall(b"GET /v1/say/1 HTTP/1.1\r\nHost: a\r\n\r\n")
+        caller.sendall(ONE)
     # The reactor has not turned: nothing is accepted yet.
     server.close_port()
     drained = server.drain(10.0, idle_s=0.0)
@@ -65,3 +66,20 @@ def all_of(caller: socket.socket) -> bytes:
     caller.settimeout(20.0)
     with caller:
         return b"".join(iter(lambda: caller.recv(65_536), b""))
+
+
+async def test_a_request_that_lies_unread_keeps_an_idle_connection(
+    serve: Serve,
+) -> None:
+    """Timers run before sockets are read, and it is a timer that closes idle connections."""
+    server, address = serve(EchoSite())
+    host, _, port = address.rpartition(":")
+    caller = socket.create_connection((host, int(port)))
+    caller.sendall(ONE)
+    assert [each.status for each in read_answers(await deferToThread(caller.recv, 65_536))] == [200]
+    caller.sendall(ONE)
+    # The reactor has not turned: the drain's first look finds a connection that idles.
+    drained = server.drain(10.0, idle_s=0.0)
+    server.close_port()
+    assert [each.status for each in read_answers(await deferToThread(all_of, caller))] == [200]
+    assert await drained is True

@@ -20,6 +20,12 @@ class Transport(StringTransport):
     def setTcpNoDelay(self, _: bool) -> None:
         """As TCP has it."""
 
+    def read_now(self) -> None:
+        """As an `OptimisticServer` has it."""
+
+    def close_now(self) -> None:
+        """As an `OptimisticServer` has it."""
+
 
 @pytest.mark.parametrize(("patience_s", "warnings"), [(0.0, 0), (5.0, 1)])
 async def test_only_patience_that_is_over_is_told(patience_s: float, warnings: int) -> None:
