@@ -21,13 +21,14 @@ UNREACHABLE = "unreachable"
 
 
 def state(reply: Reply) -> str:
-    """What an answer to ``/health/ready`` or ``/announce`` says."""
-    if reply.status == 421:
-        return UNREACHABLE  # another replica has the port by now
-    if reply.status < 500:
-        return READY
-    said = (word for word in (STANDBY, STARTING) if f'"{word}"'.encode() in reply.body)
-    return next(said, DRAINING)
+    """What an answer to ``/health/ready`` or ``/announce`` says.
+
+    Ports are used again: what is no word of an admin port says that somebody else is there.
+    """
+    if reply.status not in (200, 503):
+        return UNREACHABLE
+    said = (READY,) if reply.status == 200 else (STANDBY, STARTING, DRAINING)
+    return next((word for word in said if f'"{word}"'.encode() in reply.body), UNREACHABLE)
 
 
 class Prober:
@@ -48,12 +49,14 @@ class Prober:
             Fires with "ready", "starting", "standby", "draining", "silent" (connected, and no
             answer) or "unreachable" (nobody, or another replica, is there).
         """
-        address = endpoint.admin or endpoint.address
-        target = "/health/ready" if endpoint.admin else "/openapi.json"
-        if endpoint.admin and endpoint.pid:
+        if not endpoint.admin:
+            asked = self._asker.ask(endpoint.address, "/openapi.json")
+            return asked.addCallbacks(lambda _: READY, _no_answer)
+        target = "/health/ready"
+        if endpoint.pid:
             # Announced by itself, so by its own name; a cluster or a zone may call it otherwise.
             target += "?" + urlencode({"replica": endpoint.replica})
-        return self._asker.ask(address, target).addCallbacks(state, _no_answer)
+        return self._asker.ask(endpoint.admin, target).addCallbacks(state, _no_answer)
 
 
 def _no_answer(failure: Failure) -> str:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import signal
+from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
 import treq
+from twisted.internet.defer import Deferred
 
 from services.kit.workers.messages import LOG_BYTES
 from tests.processes import Child, until
@@ -262,6 +264,37 @@ async def test_a_worker_that_is_told_to_leave_is_replaced_without_a_loss(here: P
         assert other in workers_of(child)
     finally:
         mesh.close()
+
+
+async def test_the_only_worker_that_is_told_to_leave_leaves_no_gap(here: Place) -> None:
+    """Such as by what looks for memory to free: whoever connects finds somebody all the while."""
+    child = here.start("say-1", "--workers", "1")
+    address, admin = await child.ready()
+    [one] = workers_of(child)
+    statuses: Counter[int] = Counter()
+    enough = False
+
+    async def ask() -> None:
+        while not enough:
+            answer = await treq.get(f"http://{address}/v1/say", persistent=False, timeout=5.0)
+            await answer.content()
+            statuses[answer.code] += 1
+
+    # It keeps one that leaves from having left.
+    [idle] = connected(address, 1)
+    with idle:
+        idle.sendall(b"GET /v1/say HTTP/1.1\r\nHost: a\r\n\r\n")
+        os.kill(one, signal.SIGTERM)
+        asking = Deferred.fromCoroutine(ask())
+        await until(lambda: child.event("was told to leave, and serves until"), "it asks")
+        assert await counted(admin, 'mesh_workers{state="leaving"}') == 1
+        await until(lambda: child.event("worker 2 takes calls"), "another one")
+        before = statuses[200]
+        await until(lambda: statuses[200] > before + 20, "answers of the other one")
+        enough = True
+        await asking
+    assert set(statuses) == {200}
+    await until(lambda: not alive(one), "the first has left")
 
 
 async def test_reload_upon_reload_and_an_end_in_the_middle(here: Place) -> None:

@@ -1,7 +1,8 @@
 """A replica's own entry in a folder: a file under a lock, for as long as the replica lives.
 
 The kernel drops the lock with the process. The file is looked after as well: where somebody deleted
-it (with its folder, say) the living replica enters itself again, for nobody would ever find it.
+it (with its folder, say) the living replica enters itself again, for nobody would ever find it. And
+what cannot be written for want of room is tried again until it is.
 """
 
 from __future__ import annotations
@@ -67,6 +68,8 @@ class FolderLease:
         except OSError as error:
             raise self._unwritable(error) from None
         self._held = True
+        # Whether the file tells something else than it should.
+        self._outdated = False
         self._looking = clock.callLater(KEEP_S, self._look)
 
     def change(self, endpoint: Endpoint) -> None:
@@ -74,13 +77,15 @@ class FolderLease:
         if not self._held:
             return
         self._endpoint = endpoint
-        # One entry follows the other without a gap: the old one goes when the new one is there.
-        path, descriptor = self._path, self._descriptor
         try:
-            self._path, self._descriptor = self._enter()
+            self._enter_anew()
         except OSError as error:
-            raise self._unwritable(error) from None
-        _remove(path, descriptor)
+            self._outdated = True
+            _log.warn(
+                "{why}; what it tells of {replica} is out of date until it can be",
+                why=str(self._unwritable(error)),
+                replica=endpoint.replica,
+            )
 
     def withdraw(self) -> None:
         """Leave; harmless the second time."""
@@ -133,20 +138,28 @@ class FolderLease:
             raise
         return path, descriptor
 
+    def _enter_anew(self) -> None:
+        """Put a new file in the place of the old one."""
+        # One entry follows the other without a gap: the old one goes when the new one is there.
+        path, descriptor = self._path, self._descriptor
+        self._path, self._descriptor = self._enter()
+        self._outdated = False
+        _remove(path, descriptor)
+
     def _look(self) -> None:
         self._looking = self._clock.callLater(KEEP_S, self._look)
-        if self._path.exists():
+        deleted = not self._path.exists()
+        if not deleted and not self._outdated:
             return
         try:
-            path, descriptor = self._enter()
+            self._enter_anew()
         except OSError:
             return  # again at the next look
-        _log.warn(
-            "the entry of {replica} in the registry was deleted; it is entered again",
-            replica=self._endpoint.replica,
-        )
-        os.close(self._descriptor)
-        self._path, self._descriptor = path, descriptor
+        if deleted:
+            _log.warn(
+                "the entry of {replica} in the registry was deleted; it is entered again",
+                replica=self._endpoint.replica,
+            )
 
 
 def _remove(path: Path, descriptor: int) -> None:

@@ -255,7 +255,9 @@ class Runner:
             limit = self._clock.callLater(job.limit_s, self._cancel, _TOO_LONG)
         try:
             await self._run
-        except Exception as error:  # noqa: BLE001 - whatever it is, the job goes on
+        except GeneratorExit:
+            raise
+        except BaseException as error:  # noqa: BLE001 - SystemExit too: the lock must go back
             if isinstance(error, CancelledError) and self._cut:
                 return self._was_cut()
             self._log.failure(

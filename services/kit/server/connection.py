@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from twisted.internet import protocol
-from twisted.internet.interfaces import IPushProducer
+from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -38,7 +38,7 @@ _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _CLOSE = b"Connection: close\r\n"
 
 
-@implementer(IPushProducer)
+@implementer(IPushProducer, IHalfCloseableProtocol)
 class HttpConnection(protocol.Protocol):
     """See the module."""
 
@@ -63,6 +63,7 @@ class HttpConnection(protocol.Protocol):
         self._paused = False
         self._resting = False
         self._closing = False
+        self._all_sent = False
         self._lingered = 0
         self._partial = False
         self._state = "head"
@@ -93,6 +94,20 @@ class HttpConnection(protocol.Protocol):
         self._requests.clear()
         self._serving.slow_sweep.remove(self)
         self._on_end(self)
+
+    def readConnectionLost(self) -> None:
+        """The peer sends no more: what it has sent whole is answered, then the connection ends.
+
+        Whether it still listens cannot be known, so it is taken to.
+        """
+        self._all_sent = True
+        if self._closing:
+            self.transport.loseConnection()
+        else:
+            self._go_on()
+
+    def writeConnectionLost(self) -> None:
+        """Our own side is closed: nothing is to be done."""
 
     def dataReceived(self, data: bytes) -> None:
         """Take in a piece of the stream."""
@@ -174,6 +189,9 @@ class HttpConnection(protocol.Protocol):
             else:
                 break
         self._running = False
+        if self._all_sent and not (self._busy or self._unparsed or self._unread or self._closing):
+            self._close()
+            return
         if self._partial and not (self._busy or self._unread or self._closing):
             self._waits_for_more(partial=True)
         full = self._unread or bool(self._unparsed) or len(requests) > _QUEUED

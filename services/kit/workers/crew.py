@@ -133,7 +133,10 @@ class Crew:
     def contend(self) -> None:
         """Have all take scheduled work, now and later."""
         self.contends = True
-        self.tell(Contend())
+        for member in self:
+            # Others hear of it when they are told to serve; until then they have no work to take.
+            if member.state is State.SERVING:
+                member.tell(Contend())
 
     def tell(self, message: ToWorker) -> None:
         """Tell all of them something."""
@@ -181,8 +184,11 @@ class Crew:
         self._end_reload(done=False)
         for seat in [*self._seats, *self._coming]:
             _give_up_restart(seat)
+        now = self._clock.seconds()
         for member in self:
-            member.drain(Drain(wait_s), self._clock.seconds())
+            if member.state is State.STARTING:
+                member.dismiss()
+            member.drain(Drain(wait_s), now)
         self._check_left()
         return left
 
@@ -218,7 +224,9 @@ class Crew:
         member.take(message, self._clock.seconds())
         if member.state is before:
             return
-        if member.seat in self._coming:
+        if member.state is State.LEAVING:
+            self._relieve(member)
+        elif member.seat in self._coming:
             if all(_is_ready(seat) for seat in self._coming):
                 self._switch()
         elif self._started is not None:
@@ -227,6 +235,18 @@ class Crew:
                 started.callback(None)
         else:
             self._serve(member.seat)
+            for other in self:
+                if other.seat is member.seat and other.state is State.LEAVING:
+                    self._retire(other, self._settings.retire_s)
+
+    def _relieve(self, member: Member) -> None:
+        """Have another take the place of one that was told to leave."""
+        if self._left is None and member.seat in self._seats and member.seat.member is member:
+            _log.info(
+                "worker {worker} was told to leave, and serves until another has its place",
+                worker=member.number,
+            )
+            self._start(member.seat)
 
     def _serve(self, seat: Seat) -> None:
         member = seat.member
@@ -247,8 +267,9 @@ class Crew:
             self._serve(seat)
         for seat in old:
             _give_up_restart(seat)
-            if seat.member is not None:
-                self._retire(seat.member, self._settings.retire_s)
+        for member in self:
+            if member.seat in old and member.state is not State.DRAINING:
+                self._retire(member, self._settings.retire_s)
         self._on_change()
         self._end_reload(done=True)
 
@@ -284,7 +305,7 @@ class Crew:
         self._end_reload(done=False)
 
     def _ended(self, member: Member, how: str, *, clean: bool) -> None:
-        served = member.state is State.SERVING
+        served = member.serves
         draining = member.state is State.DRAINING
         self._members.discard(member)
         member.process = None
@@ -293,7 +314,7 @@ class Crew:
         self._on_end(member)
         how = member.why or how
         if draining:
-            if not clean:
+            if not clean and not member.dismissed:
                 self._clean = self._clean and self._left is None
                 _log.warn("worker {worker} {how}", worker=member.number, how=how)
             self._check_left()
@@ -303,7 +324,14 @@ class Crew:
             started, self._started = self._started, None
             started.errback(NotStarted(f"worker {member.number} {how}"))
         elif member.seat in self._seats:
-            self._replace(member, how)
+            if member.seat.member is None and member.seat.restart is None:
+                self._replace(member, how)
+            else:
+                _log.error(
+                    "worker {worker} {how}, before another had its place",
+                    worker=member.number,
+                    how=how,
+                )
             if served:
                 self._on_change()
 

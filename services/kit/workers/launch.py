@@ -215,6 +215,11 @@ class WorkerProcess(ProcessProtocol):
         if not self._over and FROM_MASTER in self.transport.pipes:
             self.transport.writeToChild(FROM_MASTER, encode_line(message))
 
+    def terminate(self) -> None:
+        """Have it end; harmless when it has ended."""
+        with suppress(ProcessExitedAlready):
+            self.transport.signalProcess("TERM")
+
     def kill(self) -> None:
         """End it at once; harmless when it has ended."""
         with suppress(ProcessExitedAlready):

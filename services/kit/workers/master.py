@@ -100,7 +100,7 @@ class Workers:
 
     def is_well(self) -> bool:
         """Whether any of them serves."""
-        return self._crew is not None and self._crew.count(State.SERVING) > 0
+        return self._crew is not None and any(member.serves for member in self._crew)
 
     def on_change(self, function: Callable[[], None]) -> None:
         """Have a function called when it begins or ends to be well."""

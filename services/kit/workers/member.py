@@ -10,7 +10,18 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 
 from ..backoff import RestartBackoff
-from .messages import Ask, CannotStart, Drain, Heard, Ready, Told, TooLong, ToWorker, Wanted
+from .messages import (
+    Ask,
+    CannotStart,
+    Drain,
+    Heard,
+    Ready,
+    Relieve,
+    Told,
+    TooLong,
+    ToWorker,
+    Wanted,
+)
 from .totals import Family
 
 # Questions that may lie unread in the pipe: a frozen worker must not fill the master's memory.
@@ -20,11 +31,12 @@ _GRACE_S = 5.0
 
 
 class State(Enum):
-    """Where in its life a worker is."""
+    """Where in its life a worker is; one that is leaving serves until another has its place."""
 
     STARTING = "starting"
     READY = "ready"
     SERVING = "serving"
+    LEAVING = "leaving"
     DRAINING = "draining"
 
 
@@ -39,6 +51,9 @@ class Process(Protocol):
 
     def tell(self, message: ToWorker) -> None:
         """Send a message; harmless when it has ended."""
+
+    def terminate(self) -> None:
+        """Have it end, at once where it only starts; harmless when it has ended."""
 
     def kill(self) -> None:
         """End it at once; harmless when it has ended."""
@@ -73,6 +88,7 @@ class Member:
         families: the counters that it last told.
         kill_at: when it must have left; None while it may stay.
         why: what it, or the master, says of its end; "" for nothing.
+        dismissed: whether it was ended before it had served, so that its end says nothing.
     """
 
     def __init__(self, number: int, seat: Seat, now: float) -> None:
@@ -86,9 +102,15 @@ class Member:
         self.families: list[Family] = []
         self.kill_at: float | None = None
         self.why = ""
+        self.dismissed = False
         self._asked = 0
         self._answered = 0
         self._waiting: dict[int, Deferred[Told | None]] = {}
+
+    @property
+    def serves(self) -> bool:
+        """Whether it takes calls."""
+        return self.state in (State.SERVING, State.LEAVING)
 
     @property
     def has_spoken(self) -> bool:
@@ -101,6 +123,9 @@ class Member:
         if isinstance(message, Ready):
             if self.state is State.STARTING:
                 self.state = State.READY
+        elif isinstance(message, Relieve):
+            if self.state is State.SERVING:
+                self.state = State.LEAVING
         elif isinstance(message, CannotStart):
             self.why = message.why
         elif isinstance(message, TooLong):
@@ -155,3 +180,14 @@ class Member:
         self.state = State.DRAINING
         self.kill_at = min(self.kill_at or inf, now + drain.wait_s + _GRACE_S)
         self.tell(drain)
+
+    def dismiss(self) -> None:
+        """Have it end without more ado: it has served nobody.
+
+        It has the port as soon as it exists, and would keep it open until it had come so far that
+        it reads what it is told; callers would connect to nobody.
+        """
+        self.state = State.DRAINING
+        self.dismissed = True
+        if self.process is not None:
+            self.process.terminate()

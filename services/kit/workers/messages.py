@@ -76,6 +76,10 @@ class CannotStart(msgspec.Struct, tag="cannot-start"):
     why: str
 
 
+class Relieve(msgspec.Struct, tag="relieve"):
+    """Somebody told it to leave: it serves on until another has its place."""
+
+
 class Told(msgspec.Struct, tag="told"):
     """The answer to `Ask`; without one (number 0) the last words of a worker that leaves.
 
@@ -91,7 +95,7 @@ class Told(msgspec.Struct, tag="told"):
 
 
 ToWorker: TypeAlias = Serve | Contend | Ask | Reopen | Drain
-ToMaster: TypeAlias = Ready | CannotStart | Told
+ToMaster: TypeAlias = Ready | CannotStart | Relieve | Told
 
 
 class TooLong(msgspec.Struct):

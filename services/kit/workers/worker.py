@@ -36,6 +36,7 @@ from .messages import (
     Lines,
     NotUnderstood,
     Ready,
+    Relieve,
     Reopen,
     Serve,
     Told,
@@ -83,8 +84,11 @@ class Worker(twisted_service.Service):
         self._master = _Master(self)
         self._starting: Deferred[None] | None = None
         # Until the master says otherwise, others take over and no caller need know.
-        retire_s = options.file.section("workers", WorkersSettings).retire_s
+        self._settings = options.file.section("workers", WorkersSettings)
+        retire_s = self._settings.retire_s
         self._drain = Drain(retire_s, retire_s, leaving=False)
+        self._serves = False
+        self._relieving = False
         self._leaves = False
         self._failed = False
 
@@ -113,12 +117,27 @@ class Worker(twisted_service.Service):
         self._starting = ensureDeferred(self._start()).addErrback(self._cannot_start)
 
     def _terminated(self) -> None:
-        """Leave, and let others take over; unless the whole group was meant.
+        """Have another take over, and then leave; a second time, leave.
 
-        Then the master says so in a moment, and until callers have noticed there must be somebody.
+        Unless the whole group was meant: then the master says so in a moment, and until callers
+        have noticed there must be somebody.
         """
+        if self._relieving or not self._serves:
+            self._leave_now()
+            return
+        self._relieving = True
         notice_s = self._options.file.section("server", ServerSettings).drain_notice_s
-        self._reactor.callLater(notice_s, lambda: None if self._leaves else self.leave(self._drain))
+        self._reactor.callLater(notice_s, self._ask_for_relief)
+
+    def _ask_for_relief(self) -> None:
+        if not self._leaves:
+            self._master.tell(Relieve())
+            # Nobody may come: the new code does not start, say. Whoever says TERM means it.
+            self._reactor.callLater(self._settings.ready_s, self._leave_now)
+
+    def _leave_now(self) -> None:
+        if not self._leaves:
+            self.leave(self._drain)
 
     async def _start(self) -> None:
         await self._application.start(socket.socket(fileno=LISTENING))
@@ -137,6 +156,7 @@ class Worker(twisted_service.Service):
         match message:
             case Serve():
                 if not self._leaves:
+                    self._serves = True
                     self._application.serve(contend=message.contend, peers=self._row)
             case Contend():
                 self._application.contend()

@@ -28,9 +28,14 @@ def begin(view: View, wanted: Wanted) -> Plan:
             )
     announced = sum(each.announced for each in view.replicas)
     for each in view.replicas:
-        if not announced and each.built is not None and not each.ended and not each.listed:
-            # It starts, or the registry has forgotten: how many there are to be is not known yet.
-            return Plan(waiting=f"{each.replica} runs and is not in the registry", stuck=True)
+        if each.built is None or each.ended or each.listed:
+            continue
+        # It starts, or the registry has forgotten it: of how many there are to be the registry
+        # knows too few.
+        if not announced or wanted.replicas is None:
+            hint = "" if wanted.replicas else "; --replicas says how many there are to be"
+            waiting = f"{each.replica} runs and is not in the registry{hint}"
+            return Plan(waiting=waiting, stuck=True)
     count = wanted.replicas or announced or wanted.otherwise
     journal = Journal(
         service=wanted.service,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import shutil
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 from twisted.internet.task import Clock
 
 from balancer import Endpoint, RegistryError
@@ -413,3 +415,30 @@ def test_what_is_no_file_is_passed_over(watcher: Watcher, folder: Path) -> None:
     watcher.watch()
     assert watcher.look() == []
     FolderRegistry(folder, Clock()).announce(endpoint("users-1")).withdraw()
+
+
+def test_a_change_that_cannot_be_written_now_is_written_when_it_can(
+    watcher: Watcher, folder: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk, say: a replica that takes calls and is not known to would wait for ever."""
+    standby = replace(endpoint(), standby=True)
+    lease = FolderRegistry(folder, clock).announce(standby)
+    standing: list[bool] = []
+    watcher.registry.watch("users", lambda told: standing.append(told[0].standby))
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched, said_by("balancer.discovery") as said:
+        patched.setattr(os, "write", full)
+        lease.change(endpoint())
+        clock.pump([0.1] * 50)
+    [words] = said
+    assert "cannot be written (No space left on device)" in words
+    assert "what it tells of users-1 is out of date until it can be" in words
+    assert standing == [True]
+    clock.pump([0.1] * 12)
+    assert standing == [True, False]
+    assert len(list((folder / "users").iterdir())) == 1
+    lease.withdraw()
+    assert list((folder / "users").iterdir()) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
@@ -193,6 +194,24 @@ def test_a_failed_run_is_tried_again_in_its_slot_and_told_without_its_words(shop
     assert failures
     assert all(event["log_level"] == LogLevel.error for event in failures)
     assert not any("4111" in text for text in shop.warnings())
+
+
+@pytest.mark.parametrize("error", [SystemExit(2), KeyboardInterrupt(), asyncio.CancelledError()])
+def test_a_run_that_would_end_the_process_has_failed_like_any_other(
+    shop: Shop, error: BaseException
+) -> None:
+    """Such as one that calls somebody's command line."""
+
+    async def work(run: Run[str]) -> None:
+        shop.runs.append((run.state, run.slot.timestamp() - START))
+        if run.state == "a":
+            raise error
+
+    processes = [shop.process(name, Job(work, Every(10.0), on="one")) for name in "ab"]
+    shop.advance(600.0)
+    assert outcomes(*processes)["failed"] > 0
+    for name in "ab":
+        assert max(slot for runner, slot in shop.runs if runner == name) > 500.0
 
 
 def test_others_wait_with_a_failed_slot_as_well(shop: Shop) -> None:

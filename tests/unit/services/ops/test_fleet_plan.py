@@ -67,6 +67,20 @@ def test_the_first_ones_are_as_many_as_the_configuration_says() -> None:
     assert noted(plan(View(), replace(WANTED, replicas=5), None, 0.0).steps).replicas == 5
 
 
+def test_how_many_there_are_is_not_taken_from_a_registry_that_is_just_filling() -> None:
+    built = Built(replica="users-3", service="users")
+    view = View(replicas=(*OLD, Seen(replica="users-3", built=built)))
+    decided = plan(view, WANTED, None, 0.0)
+    assert (decided.steps, decided.stuck) == ((), True)
+    assert decided.waiting == (
+        "users-3 runs and is not in the registry; --replicas says how many there are to be"
+    )
+    assert noted(plan(view, replace(WANTED, replicas=3), None, 0.0).steps).replicas == 3
+    alone = View(replicas=view.replicas[2:])
+    decided = plan(alone, replace(WANTED, replicas=3), None, 0.0)
+    assert decided.waiting == "users-3 runs and is not in the registry"
+
+
 def test_nothing_is_done_on_a_view_that_is_not_fresh() -> None:
     view = View(replicas=OLD, stale="the registry is lost")
     for phase in ("build", "bake", "drain", "undo"):

@@ -14,9 +14,11 @@ from services.kit.workers.member import Member, State
 from services.kit.workers.messages import (
     Ask,
     CannotStart,
+    Contend,
     Drain,
     Heard,
     Ready,
+    Relieve,
     Serve,
     Told,
     TooLong,
@@ -58,6 +60,9 @@ class Process:
             self.say(Told(message.number, COUNTED))
         elif isinstance(message, Drain) and not self.stubborn:
             self.end("ended with status 0", clean=True)
+
+    def terminate(self) -> None:
+        self.end("was killed by signal 15", clean=False)
 
     def kill(self) -> None:
         self.end("was killed by signal 9", clean=False)
@@ -290,6 +295,77 @@ def test_an_end_while_a_replacement_is_awaited_starts_nobody(world: World) -> No
     assert world.leave() == [True]
     world.advance(60.0)
     assert len(world.started) == 2
+
+
+def test_an_end_waits_for_nobody_who_only_starts(world: World) -> None:
+    """One that cannot read yet keeps the port open, and callers would wait at it for nobody."""
+    world.reload()
+    for process in world.started[2:]:
+        process.frozen = True
+    assert world.leave() == [True]
+    assert all(process.over for process in world.started)
+
+
+def test_one_that_starts_is_not_told_to_contend(world: World) -> None:
+    world.crew.serve(contend=False)
+    world.reload()
+    world.crew.contend()
+    told = [any(isinstance(each, Contend) for each in p.told) for p in world.started]
+    assert told == [True, True, False, False]
+    for process in world.started[2:]:
+        process.say(Ready())
+    serving = [each for each in world.started[2].told if isinstance(each, Serve)]
+    assert [each.contend for each in serving] == [True]
+
+
+def test_one_that_was_told_to_leave_serves_until_another_has_its_place(world: World) -> None:
+    old = world.started[0]
+    old.say(Relieve())
+    old.say(Relieve())
+    assert len(world.started) == 3
+    assert world.serving() == [1, 2]
+    world.started[2].say(Ready())
+    assert old.over
+    assert world.serving() == [2, 3]
+    assert world.crew.restarts == 0
+    world.advance(60.0)
+    assert len(world.started) == 3
+
+
+def test_the_only_one_that_is_told_to_leave_leaves_no_gap() -> None:
+    world = World(size=1)
+    world.start()
+    world.started[0].say(Ready())
+    world.crew.serve(contend=True)
+    world.started[0].say(Relieve())
+    world.started[1].end("ended with status 1")
+    assert world.serving() == [1]
+    world.advance(1.0)
+    world.started[2].say(Ready())
+    assert world.serving() == [3]
+    assert [member.number for member in world.crew] == [3]
+
+
+def test_one_that_dies_before_another_has_its_place_is_replaced_once(world: World) -> None:
+    world.started[0].say(Relieve())
+    world.started[0].end("was killed by signal 9")
+    world.started[2].say(Ready())
+    world.advance(60.0)
+    assert world.serving() == [2, 3]
+    assert len(world.started) == 3
+
+
+def test_a_reload_relieves_who_was_told_to_leave_as_well(world: World) -> None:
+    world.started[0].say(Relieve())
+    done = world.reload()
+    assert len(world.started) == 5
+    for process in world.started[3:]:
+        process.say(Ready())
+    assert done == [True]
+    assert world.serving() == [4, 5]
+    assert all(process.over for process in world.started[:3])
+    world.advance(60.0)
+    assert len(world.started) == 5
 
 
 def test_one_that_does_not_leave_is_killed_and_that_is_no_good_order(world: World) -> None:

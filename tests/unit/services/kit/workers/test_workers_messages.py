@@ -247,6 +247,8 @@ class Speaker:
         assert isinstance(message, Ask)
         self.member.take(Told(message.number, [], self._log), 0.0)
 
+    def terminate(self) -> None: ...
+
     def kill(self) -> None: ...
 
 
