@@ -16,6 +16,7 @@ from twisted.internet import tcp
 from twisted.internet.interfaces import IProtocolFactory, IReactorCore
 from twisted.internet.main import CONNECTION_DONE
 from twisted.internet.protocol import ClientFactory
+from twisted.python import log
 from twisted.python.failure import Failure
 
 
@@ -54,9 +55,16 @@ class OptimisticServer(_Optimistic, tcp.Server):
 
         Timers run before sockets are read: one that is to judge what a peer does asks this first.
         """
-        over = self.doRead() if self.connected else None
-        if over:
-            self.connectionLost(Failure(over))
+        if not self.connected:
+            return
+        try:
+            over = self.doRead()
+        except Exception:  # noqa: BLE001 - as a reactor: log, drop the connection
+            log.err()
+            self.connectionLost(Failure())
+        else:
+            if over:
+                self.connectionLost(Failure(over))
 
     def close_now(self) -> None:
         """Close in this turn where nothing is left to be written, otherwise when that is out.
@@ -72,22 +80,22 @@ class OptimisticClient(_Optimistic, tcp.Client):
     """The transport of a connection that we made."""
 
 
-# So many connections at most are taken as a port closes: more than any backlog holds.
-_AT_THE_DOOR = 4096
-
-
 class OptimisticPort(tcp.Port):
     """A listening port whose connections write at once, and that closes on nobody.
 
-    The kernel makes connections that nobody has accepted yet, and resets them when the port is
-    closed: requests may have been sent on them. So the last act before that is to accept them. (Of
-    a socket that others have too, they would be left to those; to take them does no harm.)
+    The kernel makes connections that nobody has accepted yet, and resets them when the last
+    descriptor of the port is closed: requests may have been sent on them. So the last act before
+    that is to accept them.
+
+    Attributes:
+        last_call: how many are accepted then at most: none where others will take them.
     """
 
     transport = OptimisticServer
+    last_call = 0
 
     def _closeSocket(self, orderly: bool) -> None:
-        self.numberAccepts = _AT_THE_DOOR
+        self.numberAccepts = self.last_call
         tcp.Port.doRead(self)
         super()._closeSocket(orderly)
 

@@ -68,20 +68,21 @@ def admin_site(
 
     site = Site()
 
-    def add(method: str, path: str, content_type: str, make: Answers) -> None:
+    def add(method: str, path: str, content_type: str, make: Answers, *fields: str) -> None:
         def checked(fields: Fields) -> Made | Deferred[bytes]:
             if fields.get("replica", replica) != replica:
                 raise _another(replica)
             return make(fields)
 
         name = path.rpartition("/")[2]
-        site.add(method, path, Form(f"admin.{name}", content_type, checked))
+        known = ("replica", *fields)
+        site.add(method, path, Form(f"admin.{name}", content_type, checked, known))
 
     add("GET", "/health/live", _JSON, live)
     add("GET", "/health/ready", _JSON, ready)
     add("GET", "/metrics", _TEXT, lambda _: metrics())
     add("GET", "/decisions", _JSON_LINES, lambda _: decisions())
-    add("POST", "/announce", _JSON, announced)
+    add("POST", "/announce", _JSON, announced, "weight")
     add("POST", "/drain", _JSON, leave)
     return site
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from typing import Any, TypeAlias
 from urllib.parse import parse_qsl
 
@@ -48,7 +48,7 @@ class Page:
 
 
 class Form(Page):
-    """A page that is made from the fields of the query; one that is given twice is refused.
+    """A page that is made from fields of the query; one of them that is given twice is refused.
 
     Whoever checks a field must check the one that holds, and of two nobody knows which that is.
     """
@@ -58,10 +58,19 @@ class Form(Page):
         name: str,
         content_type: str,
         make: Callable[[Mapping[str, str]], Made | Deferred[bytes]],
+        fields: Collection[str],
     ) -> None:
-        """Serve what a function makes of the fields; see `Page`."""
+        """Serve what a function makes of the fields, now or later; see `Page`.
+
+        Args:
+            name: for metrics.
+            content_type: its media type.
+            make: gets those fields that were given.
+            fields: the names of those that it knows; whatever else is given is passed over.
+        """
         super().__init__(name, content_type, lambda: make({}))
         self._make_of = make
+        self._fields = fields
 
     def begin(self, incoming: Incoming) -> Coroutine[Any, Any, Any]:
         """Make the page."""
@@ -73,7 +82,8 @@ class Form(Page):
         for name, value in given:
             if name in fields:
                 raise Problem(422, "invalid", detail=f"{name} is given twice.", field=name)
-            fields[name] = value
+            if name in self._fields:
+                fields[name] = value
         return await _settled(self._make_of(fields))
 
 

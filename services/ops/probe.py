@@ -51,7 +51,9 @@ class Prober:
         """
         if not endpoint.admin:
             asked = self._asker.ask(endpoint.address, "/openapi.json")
-            return asked.addCallbacks(lambda _: READY, _no_answer)
+            return asked.addCallbacks(
+                lambda reply: READY if reply.status < 500 else DRAINING, _no_answer
+            )
         target = "/health/ready"
         if endpoint.pid:
             # Announced by itself, so by its own name; a cluster or a zone may call it otherwise.

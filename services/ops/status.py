@@ -36,7 +36,7 @@ def status(config: str | None, as_json: bool) -> int:
       standby      it is up, and takes no calls before it is announced
       draining     it finishes what it has and takes nothing new
       silent       it accepts connections and does not answer (stopped, or far too busy)
-      unreachable  nothing listens where it is announced
+      unreachable  nothing listens where it is announced, or something else does
 
     \b
     Examples:

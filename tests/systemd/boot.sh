@@ -1,6 +1,7 @@
 #!/bin/bash
 # Boots systemd as process 1 of namespaces of its own, over a copy-on-write view of this machine's
-# files; nothing of the machine is changed. The network is the machine's.
+# files, and without the right to touch its kernel; nothing of the machine is changed. The network is
+# the machine's, so that callers outside reach what runs here.
 #
 # boot.sh CGROUP WORK SHARED CODE PACKAGES PYTHON VERSION
 #   CGROUP    a folder in the cgroup2 tree, made for this machine
@@ -13,7 +14,8 @@
 set -euo pipefail
 if [ $# -eq 7 ]; then
     echo $$ >"$1/cgroup.procs"
-    exec unshare --pid --fork --kill-child --mount --uts --ipc --cgroup "$0" "$@" inside
+    exec unshare --pid --fork --kill-child --mount --uts --ipc --cgroup \
+        setpriv --bounding-set=-sys_module,-sys_time,-sys_boot,-sys_rawio "$0" "$@" inside
 fi
 work=$2 shared=$3 code=$4 packages=$5 python=$6 version=$7
 root=$work/root
@@ -44,8 +46,12 @@ printf '#!/opt/txmesh/.venv/bin/python\nfrom services.ops import main\nmain()\n'
     >"$venv/bin/txmesh"
 chmod 755 "$venv/bin/twistd" "$venv/bin/txmesh"
 
+# The kernel is the machine's own, and so are its settings and devices: nobody writes to them. (With
+# devices that are read-only, systemd waits for none of them either.)
 mount -t proc proc "$root/proc"
-mount -t sysfs sysfs "$root/sys"
+mount --bind "$root/proc/sys" "$root/proc/sys"
+mount -o remount,bind,ro "$root/proc/sys"
+mount -t sysfs -o ro sysfs "$root/sys"
 mount -t cgroup2 cgroup2 "$root/sys/fs/cgroup"
 mount -t tmpfs -o mode=755 tmpfs "$root/dev"
 for device in null zero full random urandom tty; do
@@ -61,8 +67,8 @@ mount -t tmpfs -o mode=755 tmpfs "$root/run"
 mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
 mount -t tmpfs -o mode=755 tmpfs "$root/var/log"
 
-# Of the machine's own units none begins, but what keeps the log.
-rm -rf "$root/etc/systemd/system" "$root/var/lib/txmesh"
+# Of the machine's own units none begins, but what keeps the log and what every boot does.
+rm -rf "$root/etc/systemd/system" "$root/var/lib/txmesh" "$root/etc/fstab"
 mkdir -p "$root/etc/systemd/system"
 cat >"$root/etc/systemd/system/tests.target" <<TARGET
 [Unit]

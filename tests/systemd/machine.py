@@ -110,11 +110,19 @@ def booted(folder: Path) -> Iterator[Machine]:
     Args:
         folder: empty; what is needed is made in it.
     """
-    root = _cgroup_root()
-    if root is None or not _may_boot():
+    cgroup = _make_cgroup() if _may_mount() else None
+    if cgroup is None:
         pytest.skip("a machine is booted by root alone, where it may mount: run the tests there")
-    cgroup = root / f"txmesh-tests-{os.getpid()}"
-    cgroup.mkdir()
+    try:
+        with _running(folder, cgroup) as machine:
+            machine.boot()
+            yield machine
+    finally:
+        _remove(cgroup)
+
+
+@contextmanager
+def _running(folder: Path, cgroup: Path) -> Iterator[Machine]:
     work, shared = folder / "work", folder / "shared"
     for made in (work, shared):
         made.mkdir()
@@ -122,31 +130,35 @@ def booted(folder: Path) -> Iterator[Machine]:
     packages = sysconfig.get_path("purelib")
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     places = (cgroup, work, shared, ROOT, packages, sys.base_prefix, version)
+    # It goes when we go, however that is.
+    line = ["setpriv", "--pdeathsig", "KILL", str(_BOOT), *map(str, places)]
     with log.open("wb") as out:
-        process = subprocess.Popen(
-            [_BOOT, *map(str, places)], stdin=subprocess.DEVNULL, stdout=out, stderr=out
-        )
-    machine = Machine(shared, process, log)
+        process = subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
     try:
-        machine.boot()
-        yield machine
+        yield Machine(shared, process, log)
     finally:
         process.kill()
         process.wait()
-        _remove(cgroup)
 
 
-def _may_boot() -> bool:
-    line = ["unshare", "--pid", "--fork", "--mount", "--uts", "--ipc", "--cgroup", "true"]
-    return not subprocess.run(line, capture_output=True, check=False).returncode
+def _may_mount() -> bool:
+    line = ["unshare", "--pid", "--fork", "--mount", "--uts", "--ipc", "--cgroup"]
+    try_it = "mount -t tmpfs tmpfs /mnt && test -x /lib/systemd/systemd"
+    tried = subprocess.run([*line, "sh", "-c", try_it], capture_output=True, check=False)
+    return not tried.returncode
 
 
-def _cgroup_root() -> Path | None:
-    """Where this machine's cgroup2 tree is, if it has one."""
+def _make_cgroup() -> Path | None:
+    """Make a folder in this machine's cgroup2 tree, if it has one that may be written."""
     for line in Path("/proc/self/mountinfo").read_text().splitlines():
         before, _, after = line.partition(" - ")
         if after.split()[0] == "cgroup2":
-            return Path(before.split()[4])
+            cgroup = Path(before.split()[4]) / f"txmesh-tests-{os.getpid()}"
+            try:
+                cgroup.mkdir()
+            except OSError:
+                return None
+            return cgroup
     return None
 
 

@@ -135,6 +135,9 @@ class Server(ServerFactory):
         """Take no more connections than have come by now; harmless the second time."""
         port = self._port
         if port is not None and not port.disconnecting:
+            if self._peers is None or self.serving.meter.draining:
+                # Nobody else will take them. What there is no room for would be cut all the same.
+                port.last_call = self._most - len(self._connections)
             closed: Deferred[None] = port.stopListening()
             closed.addErrback(lambda failure: _log.failure("the port does not close", failure))
             closed.addCallback(self._port_closed)
@@ -185,11 +188,15 @@ class Server(ServerFactory):
         if now >= self._idle_from:
             for connection in list(self._connections):
                 connection.close_idle(now)
+        over = now >= self._drain_until
+        if over:
+            self.close_port()
         # While the port is open somebody may still come: callers that do not look have the notice's
         # time, and that nobody is here just now says nothing.
-        if self._port is None and not self._connections and not serving.meter.in_flight:
+        empty = not self._connections and not serving.meter.in_flight
+        if empty and (over or self._port is None):
             self._drained(clean=True)
-        elif now >= self._drain_until:
+        elif over:
             if patient:  # whoever has no patience is not surprised
                 _log.warn(
                     "the drain's time is over: {count} connections are cut, {requests} requests "

@@ -18,7 +18,7 @@ from balancer import Clock
 
 from ..backoff import RestartBackoff
 from .member import Member, Process, Seat, State
-from .messages import Contend, Drain, Heard, Serve, ToWorker
+from .messages import Contend, Drain, Heard, Relieve, Serve, ToWorker
 from .settings import WorkersSettings
 
 # How often a worker is asked for a sign of life (seconds), or four times in `hang_s`.
@@ -224,7 +224,7 @@ class Crew:
         member.take(message, self._clock.seconds())
         if member.state is before:
             return
-        if member.state is State.LEAVING:
+        if isinstance(message, Relieve):
             self._relieve(member)
         elif member.seat in self._coming:
             if all(_is_ready(seat) for seat in self._coming):
@@ -241,12 +241,18 @@ class Crew:
 
     def _relieve(self, member: Member) -> None:
         """Have another take the place of one that was told to leave."""
+        waits = member.state is State.LEAVING
+        _log.info(
+            "worker {worker} was told to leave, and {does}",
+            worker=member.number,
+            does="serves until another has its place" if waits else "does so",
+        )
         if self._left is None and member.seat in self._seats and member.seat.member is member:
-            _log.info(
-                "worker {worker} was told to leave, and serves until another has its place",
-                worker=member.number,
-            )
             self._start(member.seat)
+        if not waits:
+            # It takes no connection any more, whoever has its place.
+            self._retire(member, self._settings.retire_s)
+            self._on_change()
 
     def _serve(self, seat: Seat) -> None:
         member = seat.member

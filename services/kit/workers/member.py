@@ -124,8 +124,8 @@ class Member:
             if self.state is State.STARTING:
                 self.state = State.READY
         elif isinstance(message, Relieve):
-            if self.state is State.SERVING:
-                self.state = State.LEAVING
+            if self.serves:
+                self.state = State.LEAVING if message.waits else State.DRAINING
         elif isinstance(message, CannotStart):
             self.why = message.why
         elif isinstance(message, TooLong):

@@ -77,7 +77,13 @@ class CannotStart(msgspec.Struct, tag="cannot-start"):
 
 
 class Relieve(msgspec.Struct, tag="relieve"):
-    """Somebody told it to leave: it serves on until another has its place."""
+    """Somebody told it to leave.
+
+    Attributes:
+        waits: whether it serves on until another has its place; else it leaves now.
+    """
+
+    waits: bool = True
 
 
 class Told(msgspec.Struct, tag="told"):

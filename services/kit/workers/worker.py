@@ -137,6 +137,7 @@ class Worker(twisted_service.Service):
 
     def _leave_now(self) -> None:
         if not self._leaves:
+            self._master.tell(Relieve(waits=False))
             self.leave(self._drain)
 
     async def _start(self) -> None:

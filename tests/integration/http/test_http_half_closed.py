@@ -69,4 +69,4 @@ async def test_who_was_refused_and_closes_is_forgotten(serve: Serve) -> None:
     server, address = serve(EchoSite())
     answers = await asked(address, b"GET /v1/say/1 HTTP/1.1\r\n\r\n" + GET % 2)
     assert [answer.status for answer in answers] == [400]
-    await until(lambda: not server.connections, "the connection is forgotten", within_s=1.5)
+    await until(lambda: not server.connections, "the connection is forgotten")

@@ -12,6 +12,7 @@ from balancer import MonotonicClock
 from services.kit.server import Server, ServerSettings
 from tests.integration.http.peer import read_answers
 from tests.integration.http.routes import EchoSite, Serve
+from tests.processes import until
 
 CALLERS = 30
 ONE = b"GET /v1/say/1 HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -53,12 +54,42 @@ async def test_who_is_at_the_door_when_it_closes_is_answered(peers: Alone | None
     for caller in callers:
         caller.sendall(ONE)
     # The reactor has not turned: nothing is accepted yet.
-    server.close_port()
     drained = server.drain(10.0, idle_s=0.0)
+    server.close_port()
     answers = [await deferToThread(all_of, caller) for caller in callers]
     statuses = [[each.status for each in read_answers(answer)] for answer in answers]
     assert statuses == [[200]] * CALLERS
     assert await drained is True
+
+
+async def test_one_of_several_processes_that_leaves_alone_leaves_them_to_the_others() -> None:
+    from twisted.internet import reactor
+
+    listening = socket.create_server(("127.0.0.1", 0), backlog=CALLERS)
+
+    def server() -> Server:
+        made = Server(
+            EchoSite(),
+            ServerSettings(),
+            clock=MonotonicClock(reactor),
+            wall=lambda: datetime.now(UTC),
+        )
+        made.serve(reactor, listening, Alone())
+        return made
+
+    old, new = server(), server()
+    callers = [socket.create_connection(listening.getsockname()) for _ in range(CALLERS)]
+    listening.close()
+    drained = old.drain(10.0, idle_s=0.0, leaving=False)
+    old.close_port()
+    assert await drained is True
+    assert old.connections == 0
+    await until(lambda: new.connections == CALLERS, "the other one has them")
+    new.close_port()
+    await new.drain(0.0)
+    for caller in callers:
+        caller.close()
+    await until(lambda: not new.connections, "all are forgotten")
 
 
 def all_of(caller: socket.socket) -> bytes:

@@ -100,3 +100,8 @@ def test_every_path_takes_the_name_of_who_is_meant(method: bytes, path: bytes, s
     refused, problem = replica.ask(method, path, b"replica=users-2")
     assert (refused, problem["type"], problem["replica"]) == (421, "misdirected", "users-1")
     assert replica.done == done
+
+
+def test_what_a_page_does_not_know_may_be_given_often() -> None:
+    """As Prometheus does with parameters of a scrape."""
+    assert Replica().ask(b"GET", b"/metrics", b"collect[]=a&collect[]=b&replica=users-1")[0] == 200

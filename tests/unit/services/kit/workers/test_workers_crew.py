@@ -355,6 +355,24 @@ def test_one_that_dies_before_another_has_its_place_is_replaced_once(world: Worl
     assert len(world.started) == 3
 
 
+@pytest.mark.parametrize("asked_before", [False, True])
+def test_one_that_does_not_wait_counts_no_more(world: World, asked_before: bool) -> None:
+    old = world.started[0]
+    old.stubborn = True  # callers keep it for a while
+    if asked_before:
+        old.say(Relieve())
+    changes = world.changes
+    old.say(Relieve(waits=False))
+    assert [member.number for member in world.crew if member.serves] == [2]
+    assert world.changes == changes + 1
+    assert len(world.started) == 3
+    world.started[2].say(Ready())
+    assert [member.number for member in world.crew if member.serves] == [2, 3]
+    world.advance(100.0)
+    assert old.over
+    assert len(world.started) == 3
+
+
 def test_a_reload_relieves_who_was_told_to_leave_as_well(world: World) -> None:
     world.started[0].say(Relieve())
     done = world.reload()
