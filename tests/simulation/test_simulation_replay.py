@@ -86,7 +86,7 @@ def test_the_recorded_policy_comes_out_as_it_was_recorded(tmp_path: Path) -> Non
     assert share(again) == pytest.approx(share(recorded), abs=0.03)
 
 
-@pytest.mark.parametrize("capacity", [NO_LOAD, 10.0])
+@pytest.mark.parametrize("capacity", [NO_LOAD, pytest.param(10.0, marks=pytest.mark.slow)])
 def test_another_policy_comes_out_as_it_would_have_been(tmp_path: Path, capacity: float) -> None:
     comparison = Fleet("round-robin", capacity=capacity).replay(tmp_path, "fresh")
     foretold = comparison.rows[-1]

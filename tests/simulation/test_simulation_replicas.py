@@ -11,12 +11,16 @@ from balancer.policy import BalancingSettings, Replica
 from balancer.policy.balancing import PickName
 from balancer.testing import Answer, Behaviour, Breaks, FakeReplica, Silent, World
 
-# Two of them for the quick command.
+# One seed for the quick command, and of the policies the default and the one that looks at no load.
 SEEDS = [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2, 3, 4))]
 RATE = 500.0
-POLICIES = get_args(PickName)
+_QUICK = {"fresh", "round-robin"}
+POLICIES = [
+    pytest.param(name, marks=() if name in _QUICK else pytest.mark.slow)
+    for name in get_args(PickName)
+]
 # These look at load; the others deal calls out whatever comes of them.
-BY_LOAD = [name for name in POLICIES if name not in {"round-robin", "random", "weighted"}]
+BY_LOAD = [each for each in POLICIES if each.values[0] not in {"round-robin", "random", "weighted"}]
 
 
 def start(seed: int, count: int, policy: PickName = "fresh") -> tuple[World, list[FakeReplica]]:

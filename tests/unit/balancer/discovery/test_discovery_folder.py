@@ -19,6 +19,7 @@ from twisted.internet.task import Clock
 from balancer import Endpoint, RegistryError
 from balancer.discovery import FolderRegistry
 from tests.deferreds import now
+from tests.descriptors import descriptors_in
 from tests.logs import said_by
 
 # A change is to be seen within this time (seconds).
@@ -348,7 +349,7 @@ def test_a_listener_that_fails_costs_the_others_nothing(watcher: Watcher, folder
 
 def test_no_descriptor_is_left_behind(watcher: Watcher, folder: Path) -> None:
     def count() -> int:
-        return len(list(Path("/proc/self/fd").iterdir()))
+        return descriptors_in(folder)
 
     before = count()
     registry = FolderRegistry(folder, Clock())

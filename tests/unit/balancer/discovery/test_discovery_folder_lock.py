@@ -17,6 +17,7 @@ from twisted.internet.task import Clock
 from balancer import RegistryError
 from balancer.discovery import FolderRegistry
 from tests.deferreds import now
+from tests.descriptors import descriptors_in
 
 HOLD = """
 import sys
@@ -152,12 +153,11 @@ def test_a_lock_that_cannot_be_taken_is_not_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     registry = FolderRegistry(tmp_path, Clock())
-    before = len(list(Path("/proc/self/fd").iterdir()))
     with monkeypatch.context() as full:
         refuse(full, name)
         with pytest.raises(RegistryError, match="cannot be written"):
             now(registry.lock("job", "me"))
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert descriptors_in(tmp_path) == 0
     assert now(registry.lock("job", "you")) is not None
 
 
