@@ -21,11 +21,10 @@ class Lease(Protocol):
     def change(self, endpoint: Endpoint) -> None:
         """Tell something else of the same replica from now on, without a gap.
 
+        What cannot be told now is told as soon as it can be.
+
         Args:
             endpoint: of the same service and name.
-
-        Raises:
-            RegistryError: it cannot be told, and never will be.
         """
 
     def withdraw(self) -> None:

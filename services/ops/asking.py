@@ -3,15 +3,37 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 from twisted.internet.defer import Deferred, fail
 
-from balancer import CallError, Clock, ConfigError, ConnectFailed, DeadlineExceeded, Reply
+from balancer import (
+    CallError,
+    Clock,
+    ConfigError,
+    ConnectFailed,
+    DeadlineExceeded,
+    Endpoint,
+    Reply,
+)
 from balancer.transport import Pool, PoolSettings, Sweep
 from balancer.wire import WireLimits
 
 # On one network a replica that takes a second for "are you ready" is no use to callers.
 DEADLINE_S = 1.0
+
+
+def meant(endpoint: Endpoint, path: str, **fields: str) -> str:
+    """The target of a question at an admin port that one replica alone is to answer.
+
+    Ports are used again: whoever has this one by now is to know that another is meant.
+
+    Args:
+        endpoint: of the one that is meant.
+        path: what is asked.
+        **fields: what else the query says.
+    """
+    return f"{path}?{urlencode({'replica': endpoint.replica, **fields})}"
 
 
 class _Question:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlencode
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from balancer import CallError, Clock, Endpoint, Reply
 
-from .asking import Asker
+from .asking import Asker, meant
 
 READY = "ready"
 STARTING = "starting"
@@ -21,7 +20,7 @@ UNREACHABLE = "unreachable"
 
 
 def state(reply: Reply) -> str:
-    """What an answer to ``/health/ready`` or ``/announce`` says.
+    """What an answer to ``/health/ready`` says.
 
     Ports are used again: what is no word of an admin port says that somebody else is there.
     """
@@ -54,10 +53,9 @@ class Prober:
             return asked.addCallbacks(
                 lambda reply: READY if reply.status < 500 else DRAINING, _no_answer
             )
-        target = "/health/ready"
-        if endpoint.pid:
-            # Announced by itself, so by its own name; a cluster or a zone may call it otherwise.
-            target += "?" + urlencode({"replica": endpoint.replica})
+        path = "/health/ready"
+        # Announced by itself, so by its own name; a cluster or a zone may call it otherwise.
+        target = meant(endpoint, path) if endpoint.pid else path
         return self._asker.ask(endpoint.admin, target).addCallbacks(state, _no_answer)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlencode
 
 import msgspec
 from twisted.internet.defer import Deferred, ensureDeferred
@@ -11,7 +10,7 @@ from twisted.internet.defer import Deferred, ensureDeferred
 from balancer import BadReply, CallError, Clock, ConnectFailed, Endpoint, Reply
 from clients.contract import AnswerDecoder, Call, Contract, RequestEncoder
 
-from ..asking import Asker
+from ..asking import Asker, meant
 from ..probe import Prober
 from .bake.comparison import Figures
 from .bake.figures import read_figures
@@ -41,8 +40,8 @@ class DirectReplicas:
 
     def figures(self, endpoint: Endpoint) -> Deferred[Figures]:
         """See `Replicas`."""
-        target = _meant(endpoint, "/metrics")
-        return self._asker.ask(endpoint.admin, target).addCallback(_figures)
+        told = self._asker.ask(endpoint.admin, meant(endpoint, "/metrics"))
+        return told.addCallback(_figures)
 
     def smoke(self, endpoint: Endpoint) -> Deferred[str]:
         """See `Replicas`."""
@@ -75,7 +74,7 @@ class DirectReplicas:
         return self._tell(endpoint, "/drain")
 
     def _tell(self, endpoint: Endpoint, path: str, **fields: str) -> Deferred[None]:
-        told = self._asker.ask(endpoint.admin, _meant(endpoint, path, **fields), method="POST")
+        told = self._asker.ask(endpoint.admin, meant(endpoint, path, **fields), method="POST")
         return told.addCallback(_heard, endpoint)
 
 
@@ -104,11 +103,6 @@ def misfit(call: Call[Any, Any, Any], reply: Reply) -> str:
     except (ValueError, AttributeError, RecursionError) as error:
         return f"its answer is not what the contract says ({error})"
     return ""
-
-
-def _meant(endpoint: Endpoint, path: str, **fields: str) -> str:
-    # Ports are used again: whoever has this one by now is to know that another is meant.
-    return f"{path}?{urlencode({'replica': endpoint.replica, **fields})}"
 
 
 def _figures(reply: Reply) -> Figures:
